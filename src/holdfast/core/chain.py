@@ -1,0 +1,47 @@
+"""The hash chain: each entry's bytes hold the hash of the entry before, so that any changed byte is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from holdfast.core.codec import decode, digest, encode
+from holdfast.core.errors import LedgerError
+from holdfast.core.records import AnyRecord, Entry
+
+GENESIS = "0" * 64
+"""The `previous` of the first entry."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """Where a chain ends: the index of its last entry (0 when empty) and that entry's hash."""
+
+    index: int = 0
+    hash: str = GENESIS
+
+
+def link(head: Head, run: str, at: float, record: AnyRecord) -> tuple[Entry, bytes, Head]:
+    """Place `record` after `head`; returns the entry, its canonical bytes and the new head."""
+    entry = Entry(index=head.index + 1, run=run, at=round(at, 3), previous=head.hash, record=record)
+    body = encode(entry)
+    return entry, body, Head(entry.index, digest(body))
+
+
+def walk(bodies: Iterable[bytes], head: Head | None = None) -> Iterator[tuple[Entry, Head]]:
+    """Yield every entry with the head after it, raising `LedgerError` that names the first broken record."""
+    head = head or Head()
+    for body in bodies:
+        number = head.index + 1
+        try:
+            entry = decode(body, Entry)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise LedgerError(f"record {number} is broken: it cannot be read ({error})") from error
+        if encode(entry) != body:
+            raise LedgerError(f"record {number} is broken: its bytes are not in canonical form")
+        if entry.index != number:
+            raise LedgerError(f"record {number} is missing: record {entry.index} stands in its place")
+        if entry.previous != head.hash:
+            raise LedgerError(f"record {number} is broken: it does not follow the record before it")
+        head = Head(number, digest(body))
+        yield entry, head
