@@ -29,6 +29,10 @@ class WorkspaceError(HoldfastError):
     """A git repository that is missing, bare, dirty or otherwise not in the state needed."""
 
 
+class ConflictError(HoldfastError):
+    """Two trees changed the same lines, so they cannot be merged."""
+
+
 class LedgerError(HoldfastError):
     """A ledger that is broken, locked, full, missing or written by a newer version."""
 

@@ -79,10 +79,6 @@ class Grader(Protocol):
         """Stop the judge's processes; idempotent."""
 
 
-class Conflict(Exception):
-    """Two trees changed the same lines."""
-
-
 class Workspace(Protocol):
     """The trees of a problem, named by git tree hash, and the branch that kept ones land on."""
 
@@ -93,7 +89,7 @@ class Workspace(Protocol):
         """The tree that `base` becomes with `edits` (path to new text, None deletes); same content, same name."""
 
     def merge(self, base: str, ours: str, theirs: str) -> str:
-        """Three-way merge of trees; raises `Conflict`."""
+        """Three-way merge of trees; raises `ConflictError`."""
 
     def land(self, tree: str, parent: str, message: str, at: float) -> str:
         """Commit `tree` on `parent` and move the branch by compare-and-swap; returns the commit.
