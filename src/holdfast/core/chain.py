@@ -28,6 +28,11 @@ def link(head: Head, run: str, at: float, record: AnyRecord) -> tuple[Entry, byt
     return entry, body, Head(entry.index, digest(body))
 
 
+def entry_hash(entry: Entry) -> str:
+    """The hash of an entry's canonical bytes, which the entry after it names as `previous`."""
+    return digest(encode(entry))
+
+
 def walk(bodies: Iterable[bytes], head: Head | None = None) -> Iterator[tuple[Entry, Head]]:
     """Yield every entry with the head after it, raising `LedgerError` that names the first broken record."""
     head = head or Head()

@@ -11,6 +11,7 @@ from holdfast.core.problem import ProblemSpec
 Outcome = Literal["ok", "wrong", "crashed", "timeout", "tampered", "infra"]
 Role = Literal["baseline", "race", "confirm", "claim", "control"]
 Verdict = Literal["keep", "discard", "hold"]
+Stage = Literal["race", "confirm", "merge", "budget", "stop"]
 Values = dict[str, float]
 
 
@@ -147,6 +148,19 @@ class AgentSpent(Record, frozen=True, tag="agent-spent/1"):
     trunk: str
 
 
+class Admitted(Record, frozen=True, tag="admitted/1"):
+    """A candidate passed its race against `incumbent` and is compared in pairs, as the run's `order`-th comparison.
+
+    `level` is the share of the run's error level it has to beat, fixed before its first pair.
+    """
+
+    proposal: str
+    tree: str
+    incumbent: str
+    order: int
+    level: float
+
+
 class CheckResult(msgspec.Struct, frozen=True):
     """How a check came out: the mean over seeds, its one-sided 95 % bound, the limit, and whether it holds."""
 
@@ -185,7 +199,7 @@ class Decision(Record, frozen=True, tag="decision/1"):
     tree: str
     incumbent: str
     verdict: Verdict
-    stage: Literal["race", "confirm", "merge", "budget", "stop"]
+    stage: Stage
     reason: str
     effect: float | None = None
     trials: tuple[str, ...] = ()
@@ -243,6 +257,7 @@ AnyRecord = (
     | BaselineMeasured
     | Proposal
     | AgentSpent
+    | Admitted
     | Comparison
     | Decision
     | Landed

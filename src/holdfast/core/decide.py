@@ -1,0 +1,160 @@
+"""Verdicts: given what was measured and the rules, keep, discard, or measure on. Pure functions.
+
+Control over the whole run is e-LOND (Xu and Ramdas 2024): candidate j is kept when its e-value reaches 1/level_j,
+level_j = alpha * share_j * (kept before it + 1); the shares sum to at most one, so the false discovery rate stays
+below alpha however the candidates depend on each other and whenever each comparison stops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from holdfast.core.measure import Noise, breaches, check_means, evidence, express, interval, pair_effect, residual_noise
+from holdfast.core.problem import HARNESS_METRICS, Metric
+from holdfast.core.records import BaselineMeasured, CheckResult, Trial
+from holdfast.core.settings import Rules
+
+METHOD = "paired t-mixture e-process, e-LOND over the run"
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What the pairs so far amount to: numbers for the record, and `keep`, `discard` or `more` with the reason."""
+
+    pairs: int
+    effect: float
+    low: float
+    high: float
+    evidence: float
+    checks: tuple[CheckResult, ...]
+    next: Literal["keep", "discard", "more"]
+    reason: str
+    residual: Noise = Noise()
+
+
+def share(order: int, candidates: int) -> float:
+    """The part of the run's error level that the `order`-th comparison (from 1) gets; the sum over all is below 1.
+
+    Three quarters go to the first half of the declared number, a fifth to the second half, the rest trails off.
+    """
+    half = max(1, candidates // 2)
+    if order <= half:
+        return 0.75 / half
+    if order <= 2 * half:
+        return 0.20 / half
+    return 0.05 * 6 / math.pi**2 / (order - 2 * half) ** 2
+
+
+def level(order: int, kept: int, rules: Rules) -> float:
+    """The level that the `order`-th comparison must beat, `kept` having been kept before it."""
+    return rules.error_level * share(order, rules.expected_candidates) * (kept + 1)
+
+
+def losing_over(incumbent_score: float, metric: Metric, rules: Rules) -> float | None:
+    """The cost at which a racing candidate is stopped, for metrics that are a cost the harness meters."""
+    if metric.name == "cpu_seconds" and metric.goal == "minimize":
+        return incumbent_score * rules.race_slack
+    return None
+
+
+def race_failure(trial: Trial, incumbent_score: float, baseline: BaselineMeasured, metric: Metric, rules: Rules) -> str:
+    """Why a candidate does not go on after its one racing trial; empty when it does.
+
+    The trial only screens: it never enters the evidence.
+    """
+    if trial.outcome != "ok" or trial.score is None:
+        return f"{trial.outcome}: {trial.detail}" if trial.detail else trial.outcome
+    missed = breaches(trial.values, baseline.limits)
+    if missed:
+        return missed
+    effect = pair_effect(trial.score, incumbent_score, metric)
+    needed = rules.worth if metric.scale == "ratio" else rules.worth * baseline.noise
+    if effect < needed:
+        return f"no better in the race: {describe(effect, metric)}"
+    return ""
+
+
+def judge(
+    pairs: Sequence[tuple[Trial, Trial]],
+    baseline: BaselineMeasured,
+    history: Noise,
+    metric: Metric,
+    level: float,
+    rules: Rules,
+) -> Judged:
+    """Weigh the (incumbent, candidate) pairs so far against `level`; any failing candidate trial decides at once."""
+    failed = next((candidate for _, candidate in pairs if candidate.outcome != "ok"), None)
+    if failed:
+        reason = f"{failed.outcome} in pair {failed.pair + 1}" + (f": {failed.detail}" if failed.detail else "")
+        return Judged(len(pairs), 0.0, 0.0, 0.0, 0.0, (), "discard", reason)
+    effects = [_pair(incumbent, candidate, metric) for incumbent, candidate in pairs]
+    known = history.capped(rules.history_freedom).at_least(noise_floor(baseline, metric))
+    mean, low, high = interval(effects, known)
+    e_value = evidence(effects, known)
+    checks = check_means(
+        [candidate.values for _, candidate in pairs], baseline.limits, baseline.spread, _spread_freedom(baseline)
+    )
+    verdict, reason = _verdict(len(pairs), high, e_value * level, checks, baseline, metric, rules)
+    return Judged(len(pairs), mean, low, high, e_value, checks, verdict, reason, residual_noise(effects))
+
+
+def describe(effect: float, metric: Metric) -> str:
+    """An additive effect in a person's words: `1.31x` or `+0.42`."""
+    value = express(effect, metric.scale)
+    return f"{value:.3g}x" if metric.scale == "ratio" else f"{value:+.3g}"
+
+
+def noise_floor(baseline: BaselineMeasured, metric: Metric) -> float:
+    """The quietest a pair is ever believed to be: 0.2 % on the ratio scale and of the score on the other."""
+    return 0.002 if metric.scale == "ratio" else 0.002 * abs(baseline.score)
+
+
+def harness_measured(metric: Metric) -> bool:
+    """Whether the lab meters the metric itself."""
+    return metric.name in HARNESS_METRICS and not metric.pattern
+
+
+def _pair(incumbent: Trial, candidate: Trial, metric: Metric) -> float:
+    """A failing incumbent earns the candidate nothing: evidence comes from what it does better, not from luck."""
+    if incumbent.score is None or candidate.score is None:
+        return 0.0
+    return pair_effect(candidate.score, incumbent.score, metric)
+
+
+def _spread_freedom(baseline: BaselineMeasured) -> float:
+    return max(0.0, baseline.noise_pairs - 1.0)
+
+
+def _verdict(
+    pairs: int,
+    high: float,
+    scaled_evidence: float,
+    checks: Sequence[CheckResult],
+    baseline: BaselineMeasured,
+    metric: Metric,
+    rules: Rules,
+) -> tuple[Literal["keep", "discard", "more"], str]:
+    worth = rules.worth if metric.scale == "ratio" else rules.worth * baseline.noise
+    failing = [check.name for check in checks if not check.holds]
+    if pairs >= rules.min_pairs and scaled_evidence >= 1 and not failing:
+        return "keep", "better beyond the level, checks hold"
+    if pairs >= rules.min_pairs and high < worth:
+        return "discard", "not better by enough to matter"
+    hopeless = [check.name for check in checks if _beyond(check)]
+    if pairs >= rules.min_pairs and hopeless:
+        return "discard", f"check fails: {', '.join(hopeless)}"
+    if pairs >= rules.max_pairs:
+        return (
+            "discard",
+            f"check not settled: {', '.join(failing)}" if failing else "not settled within the pairs allowed",
+        )
+    return "more", ""
+
+
+def _beyond(check: CheckResult) -> bool:
+    """Whether even the mean is on the wrong side of its limit."""
+    upper = check.bound >= check.mean
+    return check.mean > check.limit if upper else check.mean < check.limit

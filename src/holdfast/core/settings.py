@@ -1,0 +1,61 @@
+"""The rules of a run: every number that steers decisions, in one frozen value with its reason."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the lab measures and decides; the defaults suit trials of seconds on a few cores."""
+
+    baseline_pairs: int = 3
+    """A/A pairs of the unchanged program: they give the target and the noise of a pair."""
+
+    min_pairs: int = 3
+    """Pairs before a verdict may be `keep`; fewer say too little about checks, however clear the effect."""
+
+    max_pairs: int = 20
+    """Pairs after which a comparison that is still open is discarded as unsettled."""
+
+    claim_pairs_min: int = 3
+    claim_pairs_max: int = 10
+    claim_share: float = 0.2
+    """Share of the budget that the final claim may take; its pairs follow from it, within the two bounds."""
+
+    error_level: float = 0.05
+    """False discovery rate over the whole run."""
+
+    expected_candidates: int = 200
+    """Comparisons the level is spread over; later ones still get a shrinking share."""
+
+    history_freedom: float = 10.0
+    """Degrees of freedom that earlier pairs may lend to a comparison; more would trust their noise too far."""
+
+    race_slack: float = 1.15
+    """A race stops once the candidate's cost passes this multiple of the incumbent's."""
+
+    worth: float = 0.01
+    """Smallest improvement worth a confirmation (relative on the ratio scale, in noise units otherwise)."""
+
+    infra_retries: int = 2
+    """How often a job is issued again when the infrastructure, not the candidate, was at fault."""
+
+    ask_retries: int = 20
+    """Drafts in a row that repeat a known tree before the agent counts as spent."""
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90`, `90s`, `10m`, `1h30m` or `2h`; raises `ValueError` for anything else."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
+    rest, total, number = text.strip().lower(), 0.0, ""
+    if not rest:
+        raise ValueError("an empty duration")
+    for letter in rest + ("" if rest[-1] in units else "s"):
+        if letter in units:
+            total += float(number) * units[letter]
+            number = ""
+        else:
+            number += letter
+    if not total > 0 or total == float("inf"):
+        raise ValueError(f"a duration must be positive, not {text!r}")
+    return total
