@@ -59,7 +59,8 @@ class SessionEnded(Record, frozen=True, tag="session-ended/1"):
 class Trial(Record, frozen=True, tag="trial/1"):
     """One execution of one candidate with one seed.
 
-    `id` says where it belongs (`baseline.0a`, `p7.race`, `p7.3b`, `claim.2a`). `score` is the metric and is set
+    `id` says where it belongs (`baseline.0a`, `p7.race`, `p7.3b`, `claim1-p7.2a`), `proposal` which proposal
+    (or series of claim trials) it is for. `score` is the metric and is set
     only when the outcome is `ok`; `values` are what the grader returned; costs are in seconds and MB.
     `occupied_seconds` is the wall time the slot was busy with it, start-up and grading included.
     `controls` says of each protection whether it was `enforced`, `absent` or `degraded: why`.

@@ -203,7 +203,7 @@ def _closing(scene: Scene) -> bool:
 def _close(scene: Scene) -> Step:
     """Leave nothing open, make the claim if there is something to claim, and stop."""
     state = scene.state
-    search = tuple(key for key in scene.busy if not key.startswith("claim."))
+    search = tuple(key for key in scene.busy if not key.startswith("claim"))
     if search:
         return Cancel(search)
     if state.open:
@@ -211,35 +211,46 @@ def _close(scene: Scene) -> Step:
     if not state.kept or state.claim is not None:
         return Stop()
     wanted = claim_pair_count(state, scene.rules)
+    series = claim_series(state)
     missing = [n for n in range(wanted) if n not in state.claim_pairs]
     if not missing:
         return Write((verdicts.claim(state),))
-    if any(state.infra.get(job_key("claim", "", n), 0) > scene.rules.infra_retries for n in missing):
+    if any(state.infra.get(job_key("claim", series, n), 0) > scene.rules.infra_retries for n in missing):
         return Stop(
             "the final claim could not be measured", "see `holdfast log` for the infrastructure fault; --resume"
         )
     for pair in missing:
-        if scene.free and job_key("claim", "", pair) not in scene.busy:
-            return Submit(_pair_job(state, "claim", "", pair, (state.started().tree, state.trunk)))
+        if scene.free and job_key("claim", series, pair) not in scene.busy:
+            return Submit(_pair_job(state, "claim", series, pair, (state.started().tree, state.trunk)))
     return Wait(math.inf)
+
+
+def claim_series(state: RunState) -> str:
+    """The name of the next claim's trials: its number and the head it is about, so that no seed serves two claims."""
+    return f"claim{len(state.claims) + 1}-{state.kept[-1].decision.proposal}"
 
 
 def _pair_job(state: RunState, role: Role, proposal: str, pair: int, trees: tuple[str, str]) -> Job:
     """Two trials with one seed, in an order drawn for this pair, so that a position effect cannot favour a side."""
     run = state.started()
     split = claim_split(state) if role == "claim" else search_split(state)
-    place = (role, proposal, pair, len(state.claims), state.trunk) if role == "claim" else (role, proposal, pair)
+    place = (role, proposal, pair)
     seed = seed_for(run.seed, *place)
     key = job_key(role, proposal, pair)
+    again = _retry_mark(state, key)
     sides = [("incumbent", "a", trees[0]), ("candidate", "b", trees[1])]
     if seed_for(run.seed, "order", *place) % 2:
         sides.reverse()
-    return Job(
-        key,
-        tuple(
-            TrialRequest(key + letter, role, tree, seed, split, proposal, pair, side) for side, letter, tree in sides
-        ),
-    )
+    trials = [
+        TrialRequest(key + letter + again, role, tree, seed, split, proposal, pair, side)
+        for side, letter, tree in sides
+    ]
+    return Job(key, tuple(trials))
+
+
+def _retry_mark(state: RunState, key: str) -> str:
+    """A suffix that keeps the id of a retried trial apart from the void one's."""
+    return f"~{state.voided[key]}" if key in state.voided else ""
 
 
 def _race_job(state: RunState, attempt: Attempt, rules: Rules) -> Job:
@@ -247,7 +258,7 @@ def _race_job(state: RunState, attempt: Attempt, rules: Rules) -> Job:
     run = state.started()
     key = job_key("race", proposal.id, -1)
     request = TrialRequest(
-        id=key,
+        id=key + _retry_mark(state, key),
         role="race",
         tree=proposal.tree,
         seed=seed_for(run.seed, "race", proposal.id),

@@ -61,7 +61,11 @@ class Session:
 
 @dataclass
 class RunState:
-    """The fold of one run's records. Only `apply` changes it."""
+    """The fold of one run's records. Only `apply` changes it.
+
+    `infra` counts jobs void by our own fault in this session (they limit retries), `voided` over the whole run
+    (so that a retried trial gets an id of its own). `occupied` is the last slot time in seconds by tree.
+    """
 
     name: str = ""
     index: int = 0
@@ -82,6 +86,7 @@ class RunState:
     outcomes: dict[str, int] = field(default_factory=dict)
     trials: int = 0
     infra: dict[str, int] = field(default_factory=dict)
+    voided: dict[str, int] = field(default_factory=dict)
     half: Trial | None = None
     claim_pairs: dict[int, Pair] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
@@ -225,10 +230,11 @@ def _pairs_of(state: RunState, trial: Trial) -> dict[int, Pair]:
 def _count_infra(state: RunState, trial: Trial) -> None:
     key = job_key(trial.role, trial.proposal, trial.pair)
     state.infra[key] = state.infra.get(key, 0) + 1
+    state.voided[key] = state.voided.get(key, 0) + 1
 
 
 def job_key(role: str, proposal: str, pair: int) -> str:
-    """The name of a job: `baseline.0`, `p7.race`, `p7.3`, `claim.2`."""
+    """The name of a job: `baseline.0`, `p7.race`, `p7.3`, `claim1-p7.2`."""
     return f"{proposal}.race" if role == "race" else f"{proposal or role}.{pair}"
 
 

@@ -26,7 +26,7 @@ from holdfast.core.records import (
     Values,
 )
 from holdfast.core.settings import Rules
-from holdfast.core.state import Attempt, Pair, RunState, job_key
+from holdfast.core.state import Attempt, Pair, RunState
 
 losing_over = decide.losing_over
 
@@ -70,13 +70,9 @@ def settle(state: RunState, attempt: Attempt, rules: Rules) -> tuple[AnyRecord, 
 
     A race is held against the parent's score, so that a change is judged by what it adds.
     """
-    key = job_key("race", attempt.proposal.id, -1)
-    retried = max(
-        state.infra.get(key, 0),
-        *(state.infra.get(job_key("confirm", attempt.proposal.id, pair), 0) for pair in range(rules.max_pairs)),
-    )
-    if retried > rules.infra_retries:
-        return (_discard(state, attempt, "stop", f"could not be run: infrastructure failed {retried} times"),)
+    failures = _infra_failures(state, attempt)
+    if failures > rules.infra_retries:
+        return (_discard(state, attempt, "stop", f"could not be run: infrastructure failed {failures} times"),)
     if attempt.admitted is not None:
         return _settle_pairs(state, attempt, rules)
     if attempt.race is None or state.baseline is None:
@@ -124,6 +120,12 @@ def claim(state: RunState) -> Claim:
         checks=checks,
         trials=_ids(pairs),
     )
+
+
+def _infra_failures(state: RunState, attempt: Attempt) -> int:
+    """How often the worst of the attempt's jobs failed through no fault of its own in this session."""
+    start = f"{attempt.proposal.id}."
+    return max((count for key, count in state.infra.items() if key.startswith(start)), default=0)
 
 
 def _settle_pairs(state: RunState, attempt: Attempt, rules: Rules) -> tuple[AnyRecord, ...]:
