@@ -1,4 +1,4 @@
-"""The run: ask core what is next, do it through the ports, append what happened, until the budget or a person ends it."""
+"""The run: ask core what is next, do it through the ports, append what happened, until time or a person ends it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class RunStarted(Record, frozen=True, tag="run/1"):
     """A research effort begins: the problem by digest, what the trunk starts from, who proposes, and where it runs.
 
     `tree` and `commit` are the baseline; `data` maps each split to the digest of its file list;
-    `sealed_uses` counts the claims made on this sealed split before this run.
+    `root` is the problem's directory; `sealed_uses` counts the claims made on this sealed split before this run.
     """
 
     problem: str
@@ -34,6 +34,7 @@ class RunStarted(Record, frozen=True, tag="run/1"):
     branch: str
     agent: str
     seed: int
+    root: str = ""
     data: dict[str, str] = {}
     files: dict[str, tuple[str, ...]] = {}
     sealed_uses: int = 0

@@ -30,6 +30,9 @@ from holdfast.core.state import Attempt, Pair, RunState
 
 losing_over = decide.losing_over
 
+UNISOLATED = "T0"
+"""The tier of trials that ran without a sandbox; nothing from it is kept without a person."""
+
 
 def baseline_fault(state: RunState, rules: Rules) -> tuple[str, str] | None:
     """Why the unchanged program cannot serve as a baseline, with what to do; None while it can."""
@@ -154,13 +157,14 @@ def _settle_pairs(state: RunState, attempt: Attempt, rules: Rules) -> tuple[AnyR
         checks=judged.checks,
         trials=trials,
     )
+    held = judged.next == "keep" and UNISOLATED in {trial.tier for pair in pairs for trial in pair}
     decision = Decision(
         proposal=admitted.proposal,
         tree=admitted.tree,
         incumbent=admitted.incumbent,
-        verdict=judged.next,
+        verdict="hold" if held else judged.next,
         stage="confirm",
-        reason=judged.reason,
+        reason="better, but measured without isolation: a person has to look" if held else judged.reason,
         effect=comparison.effect,
         trials=trials,
     )

@@ -1,0 +1,344 @@
+"""Settings in, a wired lab out: the one file that knows every room."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+import holdfast
+from holdfast.core.chain import Head
+from holdfast.core.errors import HoldfastError, LedgerError, ProblemError
+from holdfast.core.ports import Agent, Executor, Job
+from holdfast.core.records import Claim, Entry, ProblemChecked, RunStarted, SessionStarted
+from holdfast.core.settings import Rules
+from holdfast.core.state import RunState, fold
+from holdfast.ledger.export import export, verify_export
+from holdfast.ledger.landings import verify_landings
+from holdfast.ledger.lease import Lease
+from holdfast.ledger.store import SqlLedger
+from holdfast.ledger.verify import verify_rows
+from holdfast.loop import Lab, conduct
+from holdfast.problems import places
+from holdfast.problems.catalog import Catalog
+from holdfast.problems.load import Problem, load
+from holdfast.problems.prepare import prepare
+from holdfast.problems.scaffold import Sketch
+from holdfast.problems.scaffold import new as new_problem
+from holdfast.problems.workspace import GitWorkspace
+
+DEFAULT_BUDGET = 600.0
+__all__ = ["Archive", "RunOptions", "Sketch", "Verification", "check", "new_problem", "run", "verify"]
+BUNDLED = Path(__file__).parent / "bundled"
+
+Watch = Callable[[RunState, Mapping[str, Job]], None]
+
+
+class RunOptions(msgspec.Struct, frozen=True):
+    """What a person asks of `holdfast run`: seconds of `budget` None means the default, or what a resume has left."""
+
+    home: Path
+    problem: str = ""
+    budget: float | None = None
+    workers: int | None = None
+    seed: int = 0
+    agent: str = "search"
+    resume: bool = False
+    isolation: Literal["auto", "none"] = "auto"
+    rules: Rules = Rules()
+
+
+def run(options: RunOptions, watch: Watch, stop_asked: Callable[[], bool]) -> RunState:
+    """Start or resume a run and carry it to its end; returns the final state. Raises `HoldfastError`."""
+    home = _writable(options.home)
+    with contextlib.closing(SqlLedger(home / "ledger.db")) as ledger:
+        past = _resumable(ledger, options) if options.resume else None
+        problem = _problem_of(home, past) if past else _catalog(home).find(options.problem)
+        with Lease(home, problem.spec.problem.name):
+            if past:
+                past = fold(ledger.entries(past.name))
+                name, workspace = past.name, _reopen(problem, home, past)
+            else:
+                name, workspace = _begin(ledger, problem, home, options)
+            state = past or fold(ledger.entries(name))
+            executor = _executor(problem, home, workspace, options, name)
+            try:
+                budget = _budget(options, past)
+                session = SessionStarted(budget, executor.slots, executor.tier, holdfast.__version__)
+                ledger.append(name, [session])
+                agent = _agent(state.started().agent, state.started().seed, problem)
+                lab = Lab(ledger, workspace, executor, agent, options.rules, time.time, stop_asked, watch)
+                return conduct(lab, name)
+            finally:
+                executor.close()
+
+
+def check(home: Path, name: str, workers: int | None, say: Callable[[str], None]) -> ProblemChecked:
+    """Run a problem's control candidates and record how they came out."""
+    from holdfast.problems.check import check as check_problem
+
+    home = _writable(home)
+    problem = _catalog(home).find(name)
+    run_name = f"check-{problem.spec.problem.name}"
+    with contextlib.closing(SqlLedger(home / "ledger.db")) as ledger, Lease(home, problem.spec.problem.name):
+        workspace = places.start(problem, home, run_name)
+        options = RunOptions(home, workers=workers)
+        executor = _executor(problem, home, workspace, options, run_name)
+        with contextlib.closing(executor):
+            record = check_problem(problem, workspace.tree, workspace, executor, say)
+        ledger.append(run_name, [record])
+    return record
+
+
+class Archive:
+    """What a home holds, for reading: its runs, their states and diffs. A context manager."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.ledger = open_ledger(home)
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ledger.close()
+
+    def runs(self) -> list[str]:
+        """Names of all runs, oldest first."""
+        return [run for run in self.ledger.runs() if not run.startswith("check-")]
+
+    def find(self, name: str = "") -> str:
+        """The run called `name`, the latest run of the problem `name`, or the latest of all."""
+        runs = self.runs()
+        if not runs:
+            raise LedgerError(f"there is no run in {self.home} yet", "`holdfast run tinylm` starts one")
+        if name in runs:
+            return name
+        wanted = Path(name).name if "/" in name else name
+        matching = [run for run in runs if not wanted or run.rpartition("-")[0] == wanted]
+        if not matching:
+            raise LedgerError(f"there is no run called {name!r} in {self.home}", f"runs here: {', '.join(runs)}")
+        return matching[-1]
+
+    def entries(self, run: str) -> list[Entry]:
+        """All entries of a run."""
+        return list(self.ledger.entries(run))
+
+    def workspace(self, state: RunState) -> GitWorkspace:
+        """The trees of a run."""
+        return _reopen(_problem_of(self.home, state), self.home, state)
+
+
+def open_ledger(home: Path) -> SqlLedger:
+    """The ledger of an existing home; raises `LedgerError` when there is none."""
+    if not (home / "ledger.db").is_file():
+        raise LedgerError(
+            f"there is no ledger in {home}", "`holdfast run tinylm` starts one; --home names another place"
+        )
+    return SqlLedger(home / "ledger.db", create=False)
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What `holdfast verify` found: the head of an unbroken chain, and the landed commits that do not check out."""
+
+    head: Head
+    landed: int
+    faults: tuple[str, ...]
+
+
+def verify(home: Path) -> Verification:
+    """Walk the whole chain and every landed commit's evidence; raises `LedgerError` at the first broken record."""
+    with Archive(home) as archive:
+        witness = archive.ledger.witness
+        head = verify_rows(archive.ledger.rows(), witness.read() if witness else None)
+        states = [fold(archive.entries(name)) for name in archive.runs()]
+        landed = [state for state in states if any(kept.landed for kept in state.kept)]
+        commits = _Commits([archive.workspace(state) for state in landed])
+        faults = verify_landings(archive.ledger.entries(), commits.look_up)
+        count = sum(kept.landed is not None for state in landed for kept in state.kept)
+        return Verification(head, count, tuple(faults))
+
+
+class _Commits:
+    """The commits of several repositories as one collection."""
+
+    def __init__(self, workspaces: list[GitWorkspace]) -> None:
+        self._workspaces = workspaces
+
+    def look_up(self, commit: str) -> tuple[str, tuple[str, ...], str] | None:
+        found = (workspace.look_up(commit) for workspace in self._workspaces)
+        return next((item for item in found if item is not None), None)
+
+
+def export_ledger(home: Path) -> Iterator[bytes]:
+    """The whole ledger as JSON lines that verify without the database."""
+    with Archive(home) as archive:
+        yield from export(row.body for row in archive.ledger.rows())
+
+
+def verify_file(path: Path) -> Verification:
+    """Verify an exported ledger, without its commits; raises `LedgerError` at the first broken line."""
+    try:
+        with path.open("rb") as lines:
+            return Verification(verify_export(lines), 0, ())
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def listings(home: Path) -> list[dict[str, str]]:
+    """The bundled problems."""
+    return [msgspec.to_builtins(listing) for listing in _catalog(home).listings()]
+
+
+def _catalog(home: Path) -> Catalog:
+    return Catalog(BUNDLED, home)
+
+
+def _writable(home: Path) -> Path:
+    home = home.absolute()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        (home / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise LedgerError(f"the home {home} cannot be written: {error.strerror}", "name another with --home") from error
+    return home
+
+
+def _begin(ledger: SqlLedger, problem: Problem, home: Path, options: RunOptions) -> tuple[str, GitWorkspace]:
+    """Append the first record of a new run on `problem`."""
+    spec = problem.spec
+    count = sum(run.rpartition("-")[0] == spec.problem.name for run in ledger.runs())
+    name = f"{spec.problem.name}-{count + 1}"
+    splits = prepare(problem, home)
+    workspace = places.start(problem, home, name)
+    data = {split: splits.digests[split] for split, files in splits.files.items() if files}
+    _agent(options.agent, options.seed, problem)
+    record = RunStarted(
+        problem=spec.problem.name,
+        problem_digest=problem.digest,
+        spec=spec,
+        tree=workspace.tree,
+        commit=workspace.commit,
+        branch=workspace.branch,
+        agent=options.agent,
+        seed=options.seed,
+        root=str(problem.root),
+        data=data,
+        files={split: splits.files[split] for split in data},
+        sealed_uses=_sealed_uses(ledger, data.get("sealed", "")),
+        environment=_environment(spec.work.packages),
+    )
+    ledger.append(name, [record])
+    return name, workspace
+
+
+def _resumable(ledger: SqlLedger, options: RunOptions) -> RunState:
+    """The run that `--resume` means: the named one, the latest of the named problem, or the latest of all."""
+    runs = [run for run in ledger.runs() if not run.startswith("check-")]
+    wanted = Path(options.problem).resolve().name if "/" in options.problem else options.problem
+    for run in reversed(runs):
+        if wanted in ("", run, run.rpartition("-")[0]):
+            return fold(ledger.entries(run))
+    raise LedgerError(
+        f"there is no run{f' of {wanted!r}' if wanted else ''} to resume in {options.home}",
+        "leave out --resume to start one",
+    )
+
+
+def _budget(options: RunOptions, past: RunState | None) -> float:
+    """A new run gets what was asked for; a resume gets a new budget, or what the broken session had left."""
+    if options.budget is not None:
+        return options.budget
+    if past is None or not past.sessions:
+        return DEFAULT_BUDGET
+    if past.sessions[-1].ended == "finished":
+        raise HoldfastError(f"{past.name} is finished", "give it more time with --resume --budget 10m")
+    return past.budget_left
+
+
+def _problem_of(home: Path, state: RunState) -> Problem:
+    """The problem a run is about, unchanged since it began."""
+    record = state.started()
+    root = Path(record.root)
+    kept = home.absolute() / "problems" / root.name
+    problem = load(kept if kept.is_dir() else root)
+    if problem.digest != record.problem_digest:
+        raise ProblemError(f"{problem.root} has changed since {state.name} began", "start a new run, without --resume")
+    return problem
+
+
+def _reopen(problem: Problem, home: Path, state: RunState) -> GitWorkspace:
+    return places.resume(problem, home.absolute(), state.name, state.started().commit, state.commit)
+
+
+def _executor(problem: Problem, home: Path, workspace: GitWorkspace, options: RunOptions, run_name: str) -> Executor:
+    from holdfast.execution.local import LocalExecutor, Places
+
+    splits = prepare(problem, home)
+    site = Places(
+        data=splits.directories["train"].parent,
+        grader=problem.judge,
+        scratch=home / "scratch" / run_name,
+        interpreter=sys.executable,
+    )
+    slots = options.workers or len(os.sched_getaffinity(0))
+    isolation = "T0" if options.isolation == "none" else "auto"
+    return LocalExecutor(problem.spec, site, workspace.read, slots, isolation)
+
+
+AGENTS: Mapping[str, str] = {"search": "holdfast.agents.search.agent:SearchAgent"}
+
+
+def _agent(name: str, seed: int, problem: Problem) -> Agent:
+    """The agent called `name`: built in, or a plugin's entry point in the group `holdfast.agents`."""
+    if name == "search":
+        from holdfast.agents.search.agent import SearchAgent
+
+        return SearchAgent(seed, problem.spec.work.editable)
+    for point in importlib.metadata.entry_points(group="holdfast.agents"):
+        if point.name == name:
+            make = point.load()
+            agent: Agent = make(seed, problem.spec.work.editable)
+            return agent
+    raise HoldfastError(f"there is no agent called {name!r}", "the built-in one is `search`")
+
+
+def _sealed_uses(ledger: SqlLedger, digest: str) -> int:
+    """How many claims were made on this sealed data in this ledger."""
+    if not digest:
+        return 0
+    runs: dict[str, str] = {}
+    uses = 0
+    for entry in ledger.entries():
+        if isinstance(entry.record, RunStarted):
+            runs[entry.run] = entry.record.data.get("sealed", "")
+        elif isinstance(entry.record, Claim):
+            uses += runs.get(entry.run) == digest
+    return uses
+
+
+def _environment(packages: tuple[str, ...]) -> dict[str, str]:
+    """What the run's numbers depend on besides the problem: versions and the processor."""
+    found = {"holdfast": holdfast.__version__, "python": platform.python_version(), "system": platform.platform()}
+    found["processor"] = _processor()
+    found["cores"] = str(len(os.sched_getaffinity(0)))
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,4 @@
+import os
+
+with open(os.path.join(os.environ["HOLDFAST_OUT"], "answer.txt"), "w") as file:
+    file.write("nan\n")

@@ -1,0 +1,1 @@
+"""Train nothing and leave nothing."""

@@ -1,0 +1,68 @@
+"""What a trial is charged: the CPU seconds of its whole process tree, from "go" to its death, seen from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast.execution.sandbox.cell import descendants
+
+Source = Callable[[], float]
+"""CPU seconds used so far by some part of a trial; raises `OSError` once that part is gone."""
+
+TICKS_PER_SECOND = 100
+"""USER_HZ, in which /proc counts CPU time on every architecture that Linux has today."""
+
+
+class Meter:
+    """The largest of several sources, none of which charges too much, counted from `go`."""
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = sources
+        self._starts: tuple[float, ...] = ()
+        self._largest = 0.0
+
+    def go(self) -> None:
+        """Start to count; what the sources have seen so far was before the trial's clock."""
+        self._starts = tuple(source() for source in self._sources)
+
+    def spent(self) -> float:
+        """CPU seconds since `go`; never falls, and keeps its last value when a source is gone."""
+        for source, start in zip(self._sources, self._starts, strict=True):
+            try:
+                self._largest = max(self._largest, source() - start)
+            except OSError:
+                continue
+        return self._largest
+
+
+def process_clock(pid: int) -> Source:
+    """The CPU clock of one process, all of its threads included, in nanosecond steps; holds until it is reaped."""
+    clock = (~pid << 3) | 2  # what clock_getcpuclockid(3) returns for another process
+
+    return lambda: time.clock_gettime(clock)
+
+
+def wall_clock(cores: int) -> Source:
+    """The most that a tree pinned to `cores` cores can have used, whatever it hides."""
+    return lambda: time.monotonic() * cores
+
+
+def process_tree(root: int) -> Source:
+    """The sum over all descendants of `root` seen at each look, with children they have waited for.
+
+    What starts and ends between two looks is missed unless its parent waits for it.
+    """
+    seen: dict[int, float] = {}
+
+    def look() -> float:
+        for pid in descendants(root):
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                waited_for = sum(int(field) for field in fields[13:15]) / TICKS_PER_SECOND
+                seen[pid] = process_clock(pid)() + waited_for
+        return sum(seen.values())
+
+    return look

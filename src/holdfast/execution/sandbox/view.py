@@ -1,0 +1,151 @@
+"""What of the machine a sandbox shows: system programs, an interpreter, the named packages; nothing of anyone's home."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+from holdfast.core.errors import ExecutionError
+
+ROOM = "/trial"
+"""Where a cell keeps what is ours; away from names such as /work or /data, below which an interpreter may live."""
+RUNNER = f"{ROOM}/runner.py"
+RUNNER_FILE = Path(__file__).parent.with_name("runner.py")
+SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "nsswitch.conf")
+ETC_NETWORK = ("resolv.conf", "hosts", "services", "protocols", "ssl/certs", "pki/tls/certs", "ca-certificates")
+PACKAGE_DIRECTORIES = (
+    "/usr/lib/python3*/dist-packages",
+    "/usr/lib/python3*/site-packages",
+    "/usr/lib64/python3*/site-packages",
+    "/usr/local/lib/python3*",
+    "/usr/local/lib64/python3*",
+    "/usr/local/lib/pypy3*",
+    "/usr/share/python-wheels",
+    "/usr/src",
+)
+"""Python code that the system has installed for itself: hidden text may come from the same libraries."""
+
+
+class Inventory(msgspec.Struct, frozen=True):
+    """An interpreter as it describes itself (see `inventory.py`), with the files that its named packages need."""
+
+    executable: str
+    base_executable: str
+    prefix: str
+    base_prefix: str
+    stdlib: str
+    site: tuple[str, ...]
+    version: str
+    packages: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class View(msgspec.Struct, frozen=True):
+    """An interpreter and the bwrap arguments that show it, its packages and the system; computed once per problem."""
+
+    inventory: Inventory
+    base: tuple[str, ...]
+
+
+def look(interpreter: str, packages: Sequence[str], network: bool, stubs: Path) -> View:
+    """The view for `packages` of `interpreter`, with the runner at `RUNNER`; see `system_mounts` for `stubs`."""
+    inventory = take_inventory(interpreter, packages)
+    mounts = interpreter_mounts(inventory)
+    base = sealed([*system_mounts(network, stubs), *ways_to(mounts), *mounts])
+    runner = ("--perms", "0755", "--dir", ROOM, "--ro-bind", str(RUNNER_FILE), RUNNER)
+    return View(inventory, (*(() if network else ("--unshare-net",)), *base, *runner))
+
+
+def take_inventory(interpreter: str, packages: Sequence[str]) -> Inventory:
+    """Ask `interpreter` where it lives and what `packages` need; raises `ExecutionError` for a missing package."""
+    script = Path(__file__).with_name("inventory.py")
+    command = [interpreter, "-I", "-B", str(script), *packages]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ExecutionError(
+            f"the interpreter {interpreter} cannot be used for trials: {error}",
+            "give the path of a working Python 3 interpreter",
+        ) from error
+    inventory = msgspec.json.decode(done.stdout, type=Inventory)
+    if inventory.missing:
+        names = ", ".join(inventory.missing)
+        raise ExecutionError(
+            f"packages that the problem names are not installed for {interpreter}: {names}",
+            f"install them there: {interpreter} -m pip install {' '.join(inventory.missing)}",
+        )
+    return inventory
+
+
+def system_mounts(network: bool, stubs: Path) -> list[str]:
+    """bwrap arguments for the operating system: programs and libraries, and of /etc only what they need.
+
+    `stubs` holds the files `passwd` and `group` that stand for the real ones.
+    """
+    arguments = ["--ro-bind", "/usr", "/usr"]
+    for name in SYSTEM:
+        path = Path(name)
+        if path.is_symlink():
+            arguments += ["--symlink", str(path.readlink()), name]
+        elif path.is_dir():
+            arguments += ["--ro-bind", name, name]
+    for pattern in PACKAGE_DIRECTORIES:
+        for path in sorted(Path("/").glob(pattern.lstrip("/"))):
+            if path.is_dir() and not path.is_symlink():
+                arguments += ["--tmpfs", str(path)]
+    for name in (*ETC, *(ETC_NETWORK if network else ())):
+        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for name in ("passwd", "group"):
+        arguments += ["--ro-bind", str(stubs / name), f"/etc/{name}"]
+    return arguments
+
+
+def interpreter_mounts(inventory: Inventory) -> list[str]:
+    """bwrap arguments for the interpreter: its program, standard library and named packages, at their own paths."""
+    base, arguments = Path(inventory.base_prefix), list[str]()
+    if base not in (Path("/usr"), Path("/")):
+        arguments += ["--ro-bind", inventory.base_executable, inventory.base_executable]
+        arguments += _shared_libraries(base) + ["--ro-bind", inventory.stdlib, inventory.stdlib]
+        for name in ("site-packages", "dist-packages"):
+            path = Path(inventory.stdlib) / name
+            if path.is_dir():
+                arguments += ["--tmpfs", str(path)]
+    names = ("python", "python3", f"python{inventory.version}")
+    for directory in dict.fromkeys((Path(inventory.executable).parent, Path(inventory.base_executable).parent)):
+        if directory.is_relative_to("/usr") and not directory.is_relative_to("/usr/local"):
+            continue
+        for name in dict.fromkeys((Path(inventory.executable).name, *names)):
+            if str(directory / name) != inventory.base_executable:
+                arguments += ["--symlink", inventory.base_executable, str(directory / name)]
+    arguments += ["--ro-bind-try", f"{inventory.prefix}/pyvenv.cfg", f"{inventory.prefix}/pyvenv.cfg"]
+    for path in inventory.packages:
+        arguments += ["--ro-bind", path, path]
+    return arguments
+
+
+def ways_to(arguments: Sequence[str]) -> list[str]:
+    """The directories above these mounts, open to every user: bwrap alone makes them for its own user only."""
+    places = (Path(part) for part in arguments if part.startswith("/"))
+    parents = sorted({parent for place in places for parent in place.parents} - {Path("/")})
+    outside = [path for path in parents if not path.is_relative_to("/usr")]
+    return [part for path in outside for part in ("--perms", "0755", "--dir", str(path))]
+
+
+def sealed(arguments: Sequence[str]) -> list[str]:
+    """The same mounts, with every tmpfs among them made read-only once all is in place."""
+    masks = [place for flag, place in pairwise(arguments) if flag == "--tmpfs"]
+    return [*arguments, *(part for place in masks for part in ("--remount-ro", place))]
+
+
+def _shared_libraries(base: Path) -> list[str]:
+    arguments = []
+    for directory in (base / "lib", base / "lib64"):
+        if directory.is_dir() and not directory.is_symlink():
+            for path in sorted(directory.glob("*.so*")):
+                arguments += ["--ro-bind", str(path), str(path)]
+    return arguments

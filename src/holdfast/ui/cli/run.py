@@ -1,0 +1,102 @@
+"""`holdfast run`: carry a research effort from baseline to claim."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from holdfast.ui.cli.options import HOME, Home, Json, duration, note, print_json
+
+
+def run(
+    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="A bundled problem's name, or a directory.")] = "",
+    budget: Annotated[
+        str, typer.Option(help="Total wall time, the final claim included: 90s, 10m, 2h.  [default: 10m]")
+    ] = "",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trials at once, each on a core.  [default: all cores]")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    agent: Annotated[str, typer.Option(help="Who proposes.")] = "search",
+    home: Home = HOME,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest run (of PROBLEM).")] = False,
+    isolation: Annotated[
+        str, typer.Option(help="auto, or none: without a sandbox, and then nothing is kept.")
+    ] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Improve PROBLEM until the budget ends, then claim what was gained.
+
+    The bundled problem to start with is `tinylm`. Ctrl-C stops cleanly; --resume goes on.
+    """
+    from holdfast import assembly
+
+    if not problem and not resume:
+        raise typer.BadParameter("name a problem, for example: holdfast run tinylm")
+    if isolation not in ("auto", "none"):
+        raise typer.BadParameter(f"--isolation is auto or none, not {isolation!r}")
+    options = assembly.RunOptions(
+        home=home,
+        problem=problem,
+        budget=duration(budget) if budget else None,
+        workers=workers,
+        seed=seed,
+        agent=agent,
+        resume=resume,
+        isolation="none" if isolation == "none" else "auto",
+    )
+    _conduct(options, home, as_json)
+
+
+def _conduct(options: object, home: Path, as_json: bool) -> None:
+    from holdfast import assembly
+    from holdfast.ui.closing import write_report
+    from holdfast.ui.live import View
+    from holdfast.ui.sentence import sentence
+
+    assert isinstance(options, assembly.RunOptions)
+    stop = StopButton()
+    with View() as view, stop:
+        state = assembly.run(options, view, stop.pressed)
+    paths = write_report(home, state.name)
+    if as_json:
+        from holdfast.ui.cli.show import summary_of
+
+        print_json(summary_of(home, state.name))
+    else:
+        print(sentence(state))
+    note(f"branch  {state.started().branch}")
+    note(f"report  {paths[0]}")
+    note(f"ledger  {home / 'ledger.db'}")
+    if state.sessions[-1].ended == "interrupted":
+        note(f"stopped; go on with: holdfast run {state.started().problem} --resume --home {home}")
+        raise typer.Exit(130)
+
+
+class StopButton:
+    """Ctrl-C and SIGTERM ask the run to stop cleanly; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def pressed(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._asked
+
+    def __enter__(self) -> StopButton:
+        self._before = {number: signal.signal(number, self._press) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True

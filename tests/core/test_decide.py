@@ -1,0 +1,105 @@
+"""Verdicts, as properties and as the cases people get burnt by."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.core.decide import judge, level, losing_over, race_failure, share
+from holdfast.core.measure import Noise
+from holdfast.core.problem import Metric
+from holdfast.core.records import BaselineMeasured, Limit, Trial
+from holdfast.core.settings import Rules
+
+RULES = Rules()
+METRIC = Metric()
+BASELINE = BaselineMeasured(
+    score=10.0,
+    values={"loss": 2.0},
+    spread={"loss": 0.005},
+    noise=0.03,
+    noise_pairs=3,
+    limits=(Limit("loss", "max", 2.02),),
+    deterministic=False,
+)
+HISTORY = Noise(0.03**2 * 3, 3.0)
+
+
+def trial(score, loss=2.0, outcome="ok", side="candidate", pair=0):
+    return Trial(
+        f"p1.{pair}{side[0]}", "confirm", side, 1, "hidden", outcome, score if outcome == "ok" else None, {"loss": loss}
+    )
+
+
+def pairs(ratio, count, loss=2.0):
+    wiggle = [1.01, 0.985, 1.0, 1.02, 0.99]
+    return [
+        (trial(10.0, side="incumbent", pair=n), trial(10.0 / ratio * wiggle[n % 5], loss, pair=n)) for n in range(count)
+    ]
+
+
+@given(st.integers(1, 400))
+def test_shares_never_sum_to_more_than_one(candidates):
+    assert sum(share(order, candidates) for order in range(1, 3 * candidates + 50)) <= 1.0
+
+
+@given(st.integers(1, 500), st.integers(0, 20))
+def test_levels_grow_with_what_was_kept(order, kept):
+    assert 0 < level(order, kept, RULES) < level(order, kept + 1, RULES)
+
+
+def test_twice_as_fast_is_kept_in_three_pairs():
+    judged = judge(pairs(2.0, 3), BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES)
+    assert judged.next == "keep"
+    assert judged.low < judged.effect < judged.high
+
+
+def test_two_pairs_are_never_enough():
+    assert judge(pairs(5.0, 2), BASELINE, HISTORY, METRIC, 1.0, RULES).next == "more"
+
+
+def test_no_better_is_discarded_for_futility():
+    judged = judge(pairs(0.8, 4), BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES)
+    assert judged.next == "discard"
+    assert "not better" in judged.reason
+
+
+def test_a_fast_program_that_misses_its_check_is_not_kept():
+    judged = judge(pairs(3.0, 4, loss=2.05), BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES)
+    assert judged.next == "discard"
+    assert "loss" in judged.reason
+
+
+def test_a_check_at_the_edge_is_measured_on_and_then_given_up():
+    edge = pairs(3.0, 3, loss=2.0195)
+    assert judge(edge, BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES).next == "more"
+    long = pairs(3.0, RULES.max_pairs, loss=2.0199)
+    assert judge(long, BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES).next == "discard"
+
+
+@pytest.mark.parametrize("outcome", ["wrong", "crashed", "timeout", "tampered"])
+def test_a_candidate_that_fails_once_cannot_win_by_survivorship(outcome):
+    some = [*pairs(5.0, 4), (trial(10.0, side="incumbent", pair=4), trial(2.0, outcome=outcome, pair=4))]
+    judged = judge(some, BASELINE, HISTORY, METRIC, 1.0, RULES)
+    assert judged.next == "discard"
+    assert outcome in judged.reason
+
+
+def test_a_failing_incumbent_earns_the_candidate_nothing():
+    lucky = [(trial(10.0, outcome="crashed", side="incumbent", pair=n), trial(9.9, pair=n)) for n in range(5)]
+    assert judge(lucky, BASELINE, HISTORY, METRIC, 1.0, RULES).next != "keep"
+
+
+def test_the_race_only_screens():
+    race = msgspec.structs.replace(trial(5.0), role="race")
+    assert race_failure(race, 10.0, BASELINE, METRIC, RULES) == ""
+    assert "no better" in race_failure(msgspec.structs.replace(race, score=10.0), 10.0, BASELINE, METRIC, RULES)
+    assert "loss" in race_failure(msgspec.structs.replace(race, values={"loss": 3.0}), 10.0, BASELINE, METRIC, RULES)
+    assert race_failure(trial(1.0, outcome="crashed"), 10.0, BASELINE, METRIC, RULES) == "crashed"
+
+
+def test_only_metered_costs_are_stopped_while_racing():
+    assert losing_over(10.0, METRIC, RULES) == pytest.approx(11.5)
+    assert losing_over(10.0, Metric(name="accuracy", goal="maximize"), RULES) is None
