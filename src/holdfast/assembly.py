@@ -56,29 +56,31 @@ class RunOptions(msgspec.Struct, frozen=True):
     rules: Rules = Rules()
 
 
-def run(options: RunOptions, watch: Watch, stop_asked: Callable[[], bool]) -> RunState:
-    """Start or resume a run and carry it to its end; returns the final state. Raises `HoldfastError`."""
-    home = _writable(options.home)
-    with contextlib.closing(SqlLedger(home / "ledger.db")) as ledger:
+def run(options: RunOptions, watch: Watch, stop_asked: Callable[[], bool], began: float | None = None) -> RunState:
+    """Start or resume a run and carry it to its end; returns the final state. Raises `HoldfastError`.
+
+    The budget counts from `began` (Unix time), so that starting up is paid from it too.
+    """
+    began = time.time() if began is None else began
+    home = options.home.absolute()
+    problem = None if options.resume else _catalog(home).find(options.problem)
+    with contextlib.closing(SqlLedger(_writable(home) / "ledger.db")) as ledger:
         past = _resumable(ledger, options) if options.resume else None
-        problem = _problem_of(home, past) if past else _catalog(home).find(options.problem)
+        problem = problem or _problem_of(home, past or RunState())
         with Lease(home, problem.spec.problem.name):
             if past:
                 past = fold(ledger.entries(past.name))
-                name, workspace = past.name, _reopen(problem, home, past)
+                name, workspace, start = past.name, _reopen(problem, home, past), past.started()
             else:
-                name, workspace = _begin(ledger, problem, home, options)
-            state = past or fold(ledger.entries(name))
-            executor = _executor(problem, home, workspace, options, name)
-            try:
-                budget = _budget(options, past)
+                name, workspace, start = _begin(ledger, problem, home, options)
+            budget = max(1.0, _budget(options, past) - (time.time() - began))
+            agent = _agent(start.agent, start.seed, problem)
+            with contextlib.closing(_executor(problem, home, workspace, options, name)) as executor:
                 session = SessionStarted(budget, executor.slots, executor.tier, holdfast.__version__)
-                ledger.append(name, [session])
-                agent = _agent(state.started().agent, state.started().seed, problem)
-                lab = Lab(ledger, workspace, executor, agent, options.rules, time.time, stop_asked, watch)
-                return conduct(lab, name)
-            finally:
-                executor.close()
+                ledger.append(name, [session] if past else [start, session])
+                return conduct(
+                    Lab(ledger, workspace, executor, agent, options.rules, time.time, stop_asked, watch), name
+                )
 
 
 def check(home: Path, name: str, workers: int | None, say: Callable[[str], None]) -> ProblemChecked:
@@ -89,7 +91,7 @@ def check(home: Path, name: str, workers: int | None, say: Callable[[str], None]
     problem = _catalog(home).find(name)
     run_name = f"check-{problem.spec.problem.name}"
     with contextlib.closing(SqlLedger(home / "ledger.db")) as ledger, Lease(home, problem.spec.problem.name):
-        workspace = places.start(problem, home, run_name)
+        workspace = places.rehearse(problem, home, run_name)
         options = RunOptions(home, workers=workers)
         executor = _executor(problem, home, workspace, options, run_name)
         with contextlib.closing(executor):
@@ -135,6 +137,17 @@ class Archive:
     def workspace(self, state: RunState) -> GitWorkspace:
         """The trees of a run."""
         return _reopen(_problem_of(self.home, state), self.home, state)
+
+
+def alive(home: Path, problem: str) -> bool:
+    """Whether a coordinator is running `problem` in `home` just now."""
+    if not (home / "leases" / f"{problem}.lock").exists():
+        return False
+    try:
+        Lease(home, problem).close()
+    except LedgerError:
+        return True
+    return False
 
 
 def open_ledger(home: Path) -> SqlLedger:
@@ -212,15 +225,16 @@ def _writable(home: Path) -> Path:
     return home
 
 
-def _begin(ledger: SqlLedger, problem: Problem, home: Path, options: RunOptions) -> tuple[str, GitWorkspace]:
-    """Append the first record of a new run on `problem`."""
+def _begin(
+    ledger: SqlLedger, problem: Problem, home: Path, options: RunOptions
+) -> tuple[str, GitWorkspace, RunStarted]:
+    """Name a new run on `problem`, make its trunk, and say what its first record is."""
     spec = problem.spec
     count = sum(run.rpartition("-")[0] == spec.problem.name for run in ledger.runs())
     name = f"{spec.problem.name}-{count + 1}"
     splits = prepare(problem, home)
     workspace = places.start(problem, home, name)
     data = {split: splits.digests[split] for split, files in splits.files.items() if files}
-    _agent(options.agent, options.seed, problem)
     record = RunStarted(
         problem=spec.problem.name,
         problem_digest=problem.digest,
@@ -236,8 +250,7 @@ def _begin(ledger: SqlLedger, problem: Problem, home: Path, options: RunOptions)
         sealed_uses=_sealed_uses(ledger, data.get("sealed", "")),
         environment=_environment(spec.work.packages),
     )
-    ledger.append(name, [record])
-    return name, workspace
+    return name, workspace, record
 
 
 def _resumable(ledger: SqlLedger, options: RunOptions) -> RunState:
@@ -284,7 +297,7 @@ def _executor(problem: Problem, home: Path, workspace: GitWorkspace, options: Ru
 
     splits = prepare(problem, home)
     site = Places(
-        data=splits.directories["train"].parent,
+        data=splits.root,
         grader=problem.judge,
         scratch=home / "scratch" / run_name,
         interpreter=sys.executable,

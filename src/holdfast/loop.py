@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 
 from holdfast.core.errors import ConflictError, ExecutionError, HoldfastError
+from holdfast.core.paths import matches
 from holdfast.core.ports import Agent, Brief, Draft, Executor, Job, JobDone, Ledger, Workspace
 from holdfast.core.records import AgentSpent, AnyRecord, Decision, Landed, Proposal, SessionEnded, Trial
 from holdfast.core.schedule import Ask, Cancel, Land, Merge, Scene, Step, Stop, Submit, Wait, Write, next_step
@@ -155,7 +155,7 @@ class _Conductor:
         return self.texts[1]
 
     def editable(self, path: str) -> bool:
-        return any(fnmatch(path, pattern) for pattern in self.state.started().spec.work.editable)
+        return matches(path, self.state.started().spec.work.editable)
 
     def tree_of(self, draft: Draft) -> str:
         forbidden = sorted(path for path in draft.edits if not self.editable(path))

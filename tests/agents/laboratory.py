@@ -166,7 +166,17 @@ class Laboratory:
         files = self.files | {path: text or "" for path, text in draft.edits.items()}
         tree = tree_of(files)
         self.tell(
-            Proposal(name, "search", self.trunk, tree, draft.hypothesis, draft.forecast, draft.technique, draft.place, draft.basis)
+            Proposal(
+                name,
+                "search",
+                self.trunk,
+                tree,
+                draft.hypothesis,
+                draft.forecast,
+                draft.technique,
+                draft.place,
+                draft.basis,
+            )
         )
         try:
             cost, loss = self.subject.run(files)

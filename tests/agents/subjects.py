@@ -183,7 +183,7 @@ if __name__ == "__main__":
 def mlp_response(v: Mapping[str, float]) -> tuple[float, float]:
     """Momentum SGD: exponential approach to a floor that depends on width, dropout and gradient noise."""
     epochs, size, rate, momentum, hidden = v["epochs"], v["size"], v["rate"], v["momentum"], v["hidden"]
-    if not 0 <= momentum < 1 or min(epochs, size, hidden) < 1 or not 0 <= v["drop"] < 1 or v["scale"] <= 0:
+    if not 0 <= momentum < 1 or min(epochs, size, hidden) < 1 or not 0 <= v["drop"] < 1 or min(v["scale"], rate) <= 0:
         raise Broken
     updates = epochs * 1500 / size
     cost = 0.2 + updates * (6e-5 * size**0.3 + 1.2e-8 * size * hidden * 74) * 20 + epochs * 0.04

@@ -127,6 +127,7 @@ def test_every_mistake_is_listed_at_once(root: Path) -> None:
         ("[checks]", '[metric]\nname = "score"\npattern = "("\n[checks]', "is not a regular expression"),
         ("[checks]", '[metric]\npattern = "(.*)"\n[checks]', "measured by the lab"),
         ('command = ["python", "grade.py"]', "", "checks.loss comes from nowhere"),
+        ("[checks]", "[checks]\ncpu_seconds = { max = 3 }", "checks.cpu_seconds: only graded values can be checked"),
         (
             '[grader]\ncommand = ["python", "grade.py"]',
             '[metric]\nname = "cpu_secs"',

@@ -75,7 +75,7 @@ class Book:
             self.entries.append(entry)
             apply(self.state, entry)
 
-    def start(self, budget: float = 600.0, agent: str = "search", sealed_uses: int = 0) -> Book:
+    def start(self, budget: float = 600.0, agent: str = "search", sealed_uses: int = 0, workers: int = 2) -> Book:
         self.add(
             RunStarted(
                 problem=self.spec.problem.name,
@@ -91,10 +91,10 @@ class Book:
                 environment={"python": "3.12.4", "torch": "2.13.0", "machine": "x86_64, 2 cores"},
             )
         )
-        return self.session(budget)
+        return self.session(budget, workers)
 
-    def session(self, budget: float = 600.0) -> Book:
-        self.add(SessionStarted(budget, 2, "T2", "0.1.0"))
+    def session(self, budget: float = 600.0, workers: int = 2) -> Book:
+        self.add(SessionStarted(budget, workers, "T2", "0.1.0"))
         return self
 
     def end(self, reason: str = "finished", detail: str = "") -> Book:

@@ -22,8 +22,13 @@ class Head(msgspec.Struct, frozen=True):
 
 
 def link(head: Head, run: str, at: float, record: AnyRecord) -> tuple[Entry, bytes, Head]:
-    """Place `record` after `head`; returns the entry, its canonical bytes and the new head."""
-    entry = Entry(index=head.index + 1, run=run, at=round(at, 3), previous=head.hash, record=record)
+    """Place `record` after `head`; returns the entry, its canonical bytes and the new head.
+
+    The record is read back first: a whole number in a float field (`score=1`) is legal, but its bytes would not be
+    those that the value read back encodes to.
+    """
+    record = decode(encode(record), AnyRecord)  # type: ignore[arg-type]
+    entry = Entry(index=head.index + 1, run=run, at=round(float(at), 3), previous=head.hash, record=record)
     body = encode(entry)
     return entry, body, Head(entry.index, digest(body))
 

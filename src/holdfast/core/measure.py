@@ -7,7 +7,6 @@ Inside the lab an effect is additive and larger is better: a log-ratio on the ra
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -16,12 +15,11 @@ import numpy as np
 from scipy.special import logsumexp, stdtrit
 
 from holdfast.core.errors import ProblemError
-from holdfast.core.problem import Check, Metric, Scale
+from holdfast.core.problem import Check, Metric, Scale, parse_bound
 from holdfast.core.records import CheckResult, Limit, Values
 
 _DELTAS = np.geomspace(0.05, 500.0, 120)
 _LOG_PRIOR = np.log(2 / (math.pi * (1 + _DELTAS**2)) * _DELTAS * np.log(_DELTAS[1] / _DELTAS[0]))
-_BOUND = re.compile(r"baseline(?:\s*([*/+-])\s*([0-9.eE+-]+))?")
 _STEPS = np.linspace(-8.0, 8.0, 65)
 
 
@@ -142,27 +140,6 @@ def resolve_limits(checks: Mapping[str, Check], baseline: Values) -> tuple[Limit
             if bound is not None:
                 limits.append(Limit(name, side, _bound(name, bound, baseline)))
     return tuple(limits)
-
-
-def parse_bound(text: float | str) -> tuple[float, float]:
-    """A limit as (factor on the baseline, constant): `baseline * 1.01` is (1.01, 0); `0.9` is (0, 0.9).
-
-    Raises `ValueError` or `ZeroDivisionError` for anything but a number, `baseline`, or `baseline` with `*`, `/`, `+`
-    or `-` and a number.
-    """
-    match = _BOUND.fullmatch(str(text).strip())
-    if match is None:
-        bound = (0.0, float(text))
-    elif match[1] is None:
-        bound = (1.0, 0.0)
-    elif match[1] in "*/":
-        number = float(match[2])
-        bound = (number if match[1] == "*" else 1.0 / number, 0.0)
-    else:
-        bound = (1.0, float(match[2]) if match[1] == "+" else -float(match[2]))
-    if not all(map(math.isfinite, bound)):
-        raise ValueError(f"a limit must be finite, not {text!r}")
-    return bound
 
 
 def breaches(values: Values, limits: Sequence[Limit]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Literal
 
 import msgspec
@@ -94,3 +96,27 @@ class ProblemSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def self_reported(self) -> bool:
         """Whether the metric is printed by the candidate itself, which every claim must then say."""
         return bool(self.metric.pattern) or not (self.metric.name in HARNESS_METRICS or self.grader.command)
+
+
+_BOUND = re.compile(r"baseline(?:\s*([*/+-])\s*([0-9.eE+-]+))?")
+
+
+def parse_bound(text: float | str) -> tuple[float, float]:
+    """A limit as (factor on the baseline, constant): `baseline * 1.01` is (1.01, 0); `0.9` is (0, 0.9).
+
+    Raises `ValueError` or `ZeroDivisionError` for anything but a number, `baseline`, or `baseline` with `*`, `/`, `+`
+    or `-` and a number.
+    """
+    match = _BOUND.fullmatch(str(text).strip())
+    if match is None:
+        bound = (0.0, float(text))
+    elif match[1] is None:
+        bound = (1.0, 0.0)
+    elif match[1] in "*/":
+        number = float(match[2])
+        bound = (number if match[1] == "*" else 1.0 / number, 0.0)
+    else:
+        bound = (1.0, float(match[2]) if match[1] == "+" else -float(match[2]))
+    if not all(map(math.isfinite, bound)):
+        raise ValueError(f"a limit must be finite, not {text!r}")
+    return bound

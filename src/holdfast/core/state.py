@@ -51,12 +51,13 @@ class Kept:
 
 @dataclass
 class Session:
-    """One coordinator's stretch of a run; `ended` is empty while it lasts or when it was killed."""
+    """One coordinator's stretch of a run; `ended` is empty while it lasts or when it was killed, else why it ended."""
 
     start: SessionStarted
     began: float
     last: float
     ended: str = ""
+    detail: str = ""
 
 
 @dataclass
@@ -137,7 +138,7 @@ def apply(state: RunState, entry: Entry) -> None:
     """Advance `state` by one entry, in constant time."""
     state.index = entry.index
     record = entry.record
-    if state.sessions:
+    if state.sessions and not state.sessions[-1].ended and not isinstance(record, SessionStarted):
         state.sessions[-1].last = max(state.sessions[-1].last, entry.at)
     match record:
         case RunStarted():
@@ -145,7 +146,7 @@ def apply(state: RunState, entry: Entry) -> None:
         case SessionStarted():
             _begin_session(state, entry.at, record)
         case SessionEnded():
-            state.sessions[-1].ended = record.reason
+            state.sessions[-1].ended, state.sessions[-1].detail = record.reason, record.detail
         case Trial():
             _trial(state, record)
         case BaselineMeasured():

@@ -39,7 +39,7 @@ def baseline_fault(state: RunState, rules: Rules) -> tuple[str, str] | None:
     for pair in state.baseline_pairs.values():
         for trial in pair:
             if trial.outcome != "ok":
-                what = f"the unchanged program is {trial.outcome}: {trial.detail or 'no detail'}"
+                what = f"the unchanged program came out {trial.outcome}: {trial.detail or 'no detail'}"
                 return what, "run `holdfast problem check` and mend the problem; nothing was changed"
     if any(count > rules.infra_retries for count in state.infra.values()):
         return "the baseline could not be run on this machine", "see `holdfast log` for the fault, then --resume"

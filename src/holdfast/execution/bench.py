@@ -9,16 +9,20 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.core.errors import ExecutionError
 from holdfast.core.problem import ProblemSpec
+from holdfast.execution.runner import runs_in_process
 from holdfast.execution.sandbox import bubblewrap, cgroup, seccomp
 from holdfast.execution.sandbox.bubblewrap import MB, Mounts
 from holdfast.execution.sandbox.cell import Cell, Plan
 from holdfast.execution.sandbox.tiers import FIRST_UID, Isolation, choose, tasks
-from holdfast.execution.sandbox.view import RUNNER, RUNNER_FILE, View, look
+from holdfast.execution.sandbox.view import RUNNER, RUNNER_FILE, View, look, system_mounts
 from holdfast.execution.session import Session
 
 NAMED_SLOTS = 64
 OPEN_FILES = 4096
+COUNTS_TASKS_BY_NAMESPACE = (5, 14)
+"""The kernel from which RLIMIT_NPROC in a user namespace does not count the user's other processes."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -42,12 +46,15 @@ class Bench:
         self.session = Session(places.scratch)
         try:
             stubs = _stubs(self.session.directory / "etc")
-            self.trial_view = look(places.interpreter, spec.work.packages, spec.limits.network, stubs)
+            system = [] if isolation == "T0" else system_mounts(stubs)
+            self.trial_view = look(system, places.interpreter, spec.work.packages, spec.limits.network)
             self.grader_view = self.trial_view
-            if spec.grader.command:
-                self.grader_view = look(places.interpreter, spec.grader.packages, False, stubs)
+            if spec.grader.command and (spec.grader.packages != spec.work.packages or spec.limits.network):
+                self.grader_view = look(system, places.interpreter, spec.grader.packages, network=False)
             runner = _runner(self.trial_view, RUNNER)
             self.isolation: Isolation = choose(isolation, self.trial_view.base, runner, grouped)
+            if self.isolation.drop:
+                _check_open(places)
         except BaseException:
             self.session.close()
             raise
@@ -59,11 +66,16 @@ class Bench:
 
     def group(self, slot: int) -> cgroup.Group | None:
         """A control group for slot `slot`, limited as the problem says; None where there are none."""
+        if not self.isolation.groups:
+            return None
         name = f"holdfast-{os.getpid()}-{self.session.directory.name}-{slot}"
-        group = cgroup.create(name, self.isolation.groups) if self.isolation.groups else None
-        if group:
-            self.session.note(group.directories())
-            group.limit(self.spec.limits.memory_mb * MB, tasks(self.spec.limits))
+        group = cgroup.create(name, self.isolation.groups)
+        if group is None:
+            raise ExecutionError(
+                f"the control group {name} cannot be made", "see whether the system has run out of them"
+            )
+        self.session.note(group.directories())
+        group.limit(self.spec.limits.memory_mb * MB, tasks(self.spec.limits))
         return group
 
     def cell(self, view: View, mounts: Mounts, env: Mapping[str, str]) -> Cell:
@@ -89,8 +101,6 @@ class Bench:
     def plan(self, slot: int, cwd: str, group: cgroup.Group | None) -> Plan:
         """What the runner of a trial does before the command."""
         work, limits = self.spec.work, self.spec.limits
-        in_process = work.command[0] in ("python", "python3")
-        single = limits.processes == 1
         return Plan(
             command=work.command,
             cwd=cwd,
@@ -98,9 +108,15 @@ class Bench:
             rlimits=self.rlimits(group),
             preload=work.preload,
             threads=limits.threads,
-            filter=seccomp.program(single, keep_exec=not in_process) if self.boxed else b"",
+            filter=self.filter(),
             seccomp=seccomp.number() or 0,
         )
+
+    def filter(self) -> bytes:
+        """The system calls that a trial is refused; none where it is not isolated."""
+        if not self.boxed:
+            return b""
+        return seccomp.program(self.spec.limits.processes == 1, keep_exec=not runs_in_process(self.spec.work.command))
 
     def rlimits(self, group: cgroup.Group | None) -> tuple[tuple[int, int], ...]:
         """Limits per process: the last line behind the control group and the watch."""
@@ -110,11 +126,28 @@ class Bench:
             (resource.RLIMIT_FSIZE, limits.disk_mb * MB),
             (resource.RLIMIT_NOFILE, OPEN_FILES),
         ]
-        if self.boxed:  # elsewhere it would count the processes of a person, not of a trial
+        own_count = self.isolation.drop or (self.boxed and _kernel() >= COUNTS_TASKS_BY_NAMESPACE)
+        if own_count and not (group and group.tasks):
             found.append((resource.RLIMIT_NPROC, tasks(limits)))
         if group is None or group.memory is None:
             found.append((resource.RLIMIT_DATA, limits.memory_mb * MB))
         return tuple(found)
+
+
+def _check_open(places: Places) -> None:
+    """Refuse data or graders that the users of trials cannot read, which would show only as a failing baseline."""
+    for root in (places.data, places.grader):
+        for path in (root, *root.rglob("*")):
+            needed = 0o005 if path.is_dir() else 0o004
+            if not path.is_symlink() and path.stat().st_mode & needed != needed:
+                raise ExecutionError(
+                    f"trials run as a user of their own, who cannot read {path}", f"run: chmod -R a+rX {root}"
+                )
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(filter(str.isdigit, minor)))
 
 
 def _runner(view: View, path: str) -> list[str]:

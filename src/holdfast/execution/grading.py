@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,10 @@ class SelfReport:
         self._name = name
         self._pattern = re.compile(pattern or rf"(?<![\w.-]){re.escape(name)}[ \t:=]+{NUMBER}", re.IGNORECASE)
 
-    def grade(self, artifact: str, split: str, seed: int) -> Grade:
+    def grade(self, artifact: str, split: str, seed: int) -> Grade:  # noqa: ARG002 - the port's signature
         """Look through what the trial printed; no match, or no finite number, is `wrong`."""
         text = printed(artifact).read_text("utf-8", "replace")
-        last = None
-        for last in self._pattern.finditer(text):
-            pass
+        last = next(iter(deque(self._pattern.finditer(text), maxlen=1)), None)
         if last is None:
             return Grade(wrong=f"it printed no {self._name}")
         try:
@@ -100,7 +99,7 @@ class SelfReport:
 class NoGrader:
     """Accepts every artifact without a value: for metrics that the harness measures."""
 
-    def grade(self, artifact: str, split: str, seed: int) -> Grade:
+    def grade(self, artifact: str, split: str, seed: int) -> Grade:  # noqa: ARG002 - the port's signature
         """No values, nothing wrong."""
         return Grade()
 
@@ -133,6 +132,11 @@ class Both:
 def printed(artifact: str) -> Path:
     """The file beside an artifact that holds the end of what its trial printed."""
     return Path(f"{artifact}.stdout")
+
+
+def plain(text: str) -> str:
+    """`text` as it can be written in UTF-8 anywhere: halves of surrogate pairs are replaced."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def understand(stdout: str) -> Grade:

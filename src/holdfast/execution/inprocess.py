@@ -26,7 +26,7 @@ class InProcessExecutor:
         """Queue `job`."""
         self._waiting.append(job)
 
-    def wait(self, seconds: float) -> Sequence[JobDone]:
+    def wait(self, seconds: float) -> Sequence[JobDone]:  # noqa: ARG002 - the port's signature
         """Run and return the jobs submitted since the last call."""
         done = []
         while self._waiting:

@@ -46,7 +46,11 @@ class LocalExecutor:
         self._closed = False
         self._done: queue.SimpleQueue[JobDone] = queue.SimpleQueue()
         cores = assign(sorted(_allowed()), slots, spec.limits.threads)
-        self._slots = [Slot(number, cores[number], self._bench, read) for number in range(slots)]
+        try:
+            self._slots = [Slot(number, cores[number], self._bench, read) for number in range(slots)]
+        except BaseException:
+            self._bench.session.close()
+            raise
         self._threads = [
             threading.Thread(target=self._work, args=(slot,), name=f"slot-{slot.number}", daemon=True)
             for slot in self._slots

@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,8 @@ CAN_NO_LONGER_WIN = "stopped: can no longer win"
 class Bounds(msgspec.Struct, frozen=True):
     """Where a command is stopped. CPU and wall time in seconds, sizes in bytes.
 
-    `losing_over` is the CPU charge from which a trial cannot win any more; `memory` None leaves it to the kernel.
+    `losing_over` is the CPU charge from which a trial cannot win any more; `memory` and `processes` None leave that to
+    the kernel.
     """
 
     cpu: float
@@ -33,6 +34,7 @@ class Bounds(msgspec.Struct, frozen=True):
     cores: int = 1
     losing_over: float | None = None
     memory: int | None = None
+    processes: int | None = None
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -80,27 +82,32 @@ class Watch:
         poller = select.poll()
         for stream in self._output:
             poller.register(stream)
+            os.set_blocking(stream, False)  # who escapes its death, at T0, must not keep us waiting for its last word
         poller.register(self._cell.ended(), select.POLLIN)
         if exact_end:
             self._cell.freeze_init()
+        if self._bounds.memory is not None:
+            self._hungry(0, self._bounds.memory)  # the shortest trials end before the first look
         self._meter.go()
         begun = time.monotonic()
         self._cell.go()
-        stop = None
+        stop, looked = None, begun
         while stop is None:
             ready = {number for number, _ in poller.poll(self._pause(begun) * 1000)}
             for stream in ready & self._output.keys():
                 if not self._drain(stream):
                     poller.unregister(stream)
-            stop = self._stop(begun)
+            ended = time.monotonic()
             if self._cell.ended() in ready:
                 break
+            if ended - looked >= SHORTEST_LOOK:  # a program that prints much is not looked at more often
+                stop, looked = self._stop(begun), ended
         self._meter.spent()
         code = self._end(stop)
         return Course(
             code=code,
             cpu_seconds=self._meter.spent(),
-            wall_seconds=time.monotonic() - begun,
+            wall_seconds=ended - begun,
             memory_bytes=self._memory,
             stdout=self._kept(0),
             stderr=self._kept(1),
@@ -143,11 +150,23 @@ class Watch:
         used, inodes = self._used()
         if used > bounds.disk or inodes > MAX_INODES:
             return Stop(f"disk limit of {bounds.disk / 1e6:g} MB or {MAX_INODES} files", late=False)
-        if bounds.memory is not None:
-            self._memory = max(self._memory, used + self._resident())
-            if self._memory > bounds.memory:
-                return Stop(f"memory limit of {bounds.memory / 1e6:g} MB", late=False)
+        if bounds.processes is not None and len(descendants(self._cell.init)) > bounds.processes:
+            return Stop(f"limit of {bounds.processes} processes", late=False)
+        if bounds.memory is not None and self._hungry(used, bounds.memory):
+            return Stop(f"memory limit of {bounds.memory / 1e6:g} MB", late=False)
         return None
+
+    def _hungry(self, used: int, limit: int) -> bool:
+        resident = used + sum(self._each("statm", _resident))
+        if resident > limit:  # pages that processes share were counted for each of them; counting them once is dear
+            resident = used + sum(self._each("smaps_rollup", _proportional))
+        self._memory = max(self._memory, resident)
+        return resident > limit
+
+    def _each(self, file: str, measure: Callable[[str], int]) -> Iterator[int]:
+        for pid in {self._cell.pid, *descendants(self._cell.init)}:
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                yield measure(Path(f"/proc/{pid}/{file}").read_text())
 
     def _used(self) -> tuple[int, int]:
         states = [os.statvfs(place) for place in self._space]
@@ -155,13 +174,6 @@ class Watch:
             sum((state.f_blocks - state.f_bfree) * state.f_frsize for state in states),
             sum(state.f_files - state.f_ffree for state in states),
         )
-
-    def _resident(self) -> int:
-        pages = 0
-        for pid in {self._cell.pid, *descendants(self._cell.init or self._cell.pid)}:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
 
     def _drain(self, stream: int) -> bool:
         part = os.read(stream, CHUNK)
@@ -174,3 +186,11 @@ class Watch:
 
     def _kept(self, index: int) -> bytes:
         return bytes(list(self._output.values())[index][-KEPT_BYTES:])
+
+
+def _resident(statm: str) -> int:
+    return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _proportional(smaps_rollup: str) -> int:
+    return next(int(line.split()[1]) * 1024 for line in smaps_rollup.splitlines() if line.startswith("Pss:"))

@@ -96,7 +96,7 @@ class Postgresql:
     def version(self, connection: Connection) -> int:
         """See `Dialect`; the version is the comment on the table."""
         table = connection.execute(text("SELECT to_regclass('records')")).scalar()
-        comment = connection.execute(text("SELECT obj_description(to_regclass('records'))")).scalar()
+        comment = connection.execute(text("SELECT obj_description(to_regclass('records'), 'pg_class')")).scalar()
         if table is not None and not str(comment).startswith("holdfast "):
             raise LedgerError("this database belongs to another program", "name a database of the lab's own")
         return int(str(comment).split()[1]) if table is not None else 0

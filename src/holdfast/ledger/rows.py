@@ -33,14 +33,9 @@ KINDS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyRecord
 
 
 def place(head: Head, run: str, at: float, record: AnyRecord) -> tuple[Row, Head]:
-    """Link `record` after `head`; raises `LedgerError` for a value that no record may hold.
-
-    The record is read back and written again first: a whole number in a float field (`score=1`) is legal, but
-    its bytes would not be the ones that the value read back encodes to.
-    """
+    """Link `record` after `head`; raises `LedgerError` for a value that no record may hold."""
     try:
-        _, draft, _ = link(head, run, float(at), record)
-        entry, body, head = link(head, run, float(at), decode(draft, Entry).record)
+        entry, body, head = link(head, run, at, record)
     except (ValueError, TypeError) as error:
         raise LedgerError(f"a {kind_of(record)} record cannot be written: {error}") from error
     return Row(entry.index, run, kind_of(record), entry.at, head.hash, body), head

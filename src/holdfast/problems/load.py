@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from holdfast.core.errors import ProblemError
+from holdfast.core.paths import matches
 from holdfast.core.problem import ProblemSpec
-from holdfast.problems.paths import PRIVATE, escapes, files_below, matches, within
+from holdfast.problems.paths import PRIVATE, escapes, files_below, within
 from holdfast.problems.rules import SEARCH_PATH, Site, mistakes_of
 from holdfast.problems.structure import parse
 

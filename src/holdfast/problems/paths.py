@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+
+from holdfast.core.paths import matches
 
 PRIVATE = ("problem.toml", "grader", "controls", "data/train", "data/hidden", "data/sealed")
 """What belongs to the judge, relative to the problem; never part of a candidate's tree."""
 
 SKIPPED = frozenset({".git", ".holdfast", "__pycache__"})
 """Directories that are never part of a problem; neither is a virtual environment."""
-
-_WILD = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
 
 
 def is_glob(path: str) -> bool:
@@ -25,11 +23,6 @@ def escapes(path: str) -> bool:
     """Whether `path` is not a plain relative path: absolute, with `..`, or naming the directory itself."""
     parts = PurePosixPath(path).parts
     return not parts or path.startswith(("/", "~")) or ".." in parts or "\0" in path or "\\" in path
-
-
-def matches(path: str, patterns: Iterable[str]) -> bool:
-    """Whether one of `patterns` names `path`: `*` and `?` stay in a directory, `**` goes through any number."""
-    return any(_compiled(pattern).fullmatch(path) for pattern in patterns)
 
 
 def within(path: str, directories: Iterable[str]) -> bool:
@@ -59,16 +52,3 @@ def editable_files(tree: Path, patterns: Iterable[str], private: Iterable[str]) 
 def _has_link(tree: Path, path: str) -> bool:
     place = tree / path
     return any(step.is_symlink() for step in (place, *place.parents) if step.is_relative_to(tree) and step != tree)
-
-
-@functools.cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    wild = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = (wild.get(token) or _literal(token) for token in _WILD.findall(pattern))
-    return re.compile("".join(parts), re.DOTALL)
-
-
-def _literal(token: str) -> str:
-    if len(token) == 1:
-        return re.escape(token)
-    return "[^" + token[2:] if token.startswith("[!") else token

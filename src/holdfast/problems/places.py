@@ -18,20 +18,31 @@ from holdfast.problems.workspace import EMAIL, NAME, GitWorkspace, Place
 def start(problem: Problem, home: Path, run: str) -> GitWorkspace:
     """The workspace of a new run, its trunk at the baseline: HEAD of the user's repository, or the tree as it is.
 
-    Raises `WorkspaceError` when the repository is bare, has no commit, or holds uncommitted editable files.
+    Raises `WorkspaceError` when the repository is bare, has no commit, holds uncommitted editable files, or has a
+    branch of the run's name that is somewhere else.
     """
+    workspace = rehearse(problem, home, run)
+    workspace.begin_trunk()
+    return workspace
+
+
+def rehearse(problem: Problem, home: Path, name: str) -> GitWorkspace:
+    """The workspace of something that lands nothing, such as a check: as for a run, without a branch."""
     place = locate(problem, home)
     if place.repository == kept_repository(problem, home):
-        return GitWorkspace(place, run, _take_in(problem, place.repository))
-    return GitWorkspace(place, run, _head(problem, place))
+        return GitWorkspace(place, name, _take_in(problem, place.repository))
+    return GitWorkspace(place, name, _head(problem, place))
 
 
 def resume(problem: Problem, home: Path, run: str, baseline: str, trunk: str) -> GitWorkspace:
     """The workspace of a run that the ledger knows: it began at commit `baseline`, and its trunk was at `trunk`.
 
-    The user's repository may have moved on meanwhile. Raises `WorkspaceError` when the commits are gone.
+    The user's repository may have moved on meanwhile; a branch that is missing is put back. Raises `WorkspaceError`
+    when the commits are gone.
     """
-    return GitWorkspace(locate(problem, home), run, baseline, trunk)
+    workspace = GitWorkspace(locate(problem, home), run, baseline)
+    workspace.restore_trunk(trunk)
+    return workspace
 
 
 def locate(problem: Problem, home: Path) -> Place:

@@ -1,10 +1,11 @@
-"""The data splits of a problem: prepared once per problem digest, or found in its `data/` directory."""
+"""The data splits of a problem: prepared, or copied from its `data/` directory, once per problem digest."""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from holdfast.core.codec import digest
 from holdfast.core.errors import ProblemError
 from holdfast.problems.load import Problem
 from holdfast.problems.paths import files_below
-from holdfast.problems.rules import SEARCH_PATH
+from holdfast.problems.rules import PYTHON, SEARCH_PATH
 
 SPLITS = ("train", "hidden", "sealed")
 SECONDS = 600.0
@@ -27,14 +28,19 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Splits(msgspec.Struct, frozen=True):
-    """The splits of a problem: each one's directory, the digest of its names and contents, and its file names.
+    """The splits of a problem, each a directory below `root`: the digest of its names and contents, and file names.
 
     The file names are those that `files.json` gives, or those in the directory.
     """
 
-    directories: dict[str, Path]
+    root: Path
     digests: dict[str, str]
     files: dict[str, tuple[str, ...]]
+
+    @property
+    def directories(self) -> dict[str, Path]:
+        """Where each split's files are."""
+        return {split: self.root / split for split in SPLITS}
 
 
 def prepare(problem: Problem, home: Path, seconds: float = SECONDS) -> Splits:
@@ -45,12 +51,11 @@ def prepare(problem: Problem, home: Path, seconds: float = SECONDS) -> Splits:
     place = home.resolve() / "data" / problem.digest
     if not place.is_dir():
         _make(problem, place, seconds)
-    source = place if problem.spec.data.prepare else problem.root / "data"
-    directories = {split: _either(source / split, place / split) for split in SPLITS}
+    directories = {split: place / split for split in SPLITS}
     listed = _listed(place / "files.json")
     names = {split: [name for name, _ in files_below(directory)] for split, directory in directories.items()}
     return Splits(
-        directories=directories,
+        root=place,
         digests={split: _digest(directory) for split, directory in directories.items()},
         files={split: tuple(listed.get(split, names[split])) for split in SPLITS},
     )
@@ -66,6 +71,8 @@ def _make(problem: Problem, place: Path, seconds: float) -> None:
                 (fresh / split).mkdir(parents=True)
             if problem.spec.data.prepare:
                 _run(problem, fresh, seconds)
+            else:
+                _copy(problem.root / "data", fresh)
             fresh.rename(place)
     except OSError as error:
         if not place.is_dir():  # else another process was quicker
@@ -74,7 +81,7 @@ def _make(problem: Problem, place: Path, seconds: float) -> None:
 
 def _run(problem: Problem, directory: Path, seconds: float) -> None:
     program, *rest = problem.spec.data.prepare
-    command = [sys.executable if program == "python" else program, *rest, str(directory)]
+    command = [sys.executable if program in PYTHON else program, *rest, str(directory)]
     environment = {"PATH": ":".join(SEARCH_PATH), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
@@ -98,6 +105,7 @@ def _run(problem: Problem, directory: Path, seconds: float) -> None:
         )
     if not any(True for _ in files_below(directory / "train")):
         raise ProblemError("data.prepare left no file in train/", "it is given the output directory as last argument")
+    _listed(directory / "files.json")
 
 
 def _die_with_parent() -> None:
@@ -106,8 +114,11 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _either(wanted: Path, otherwise: Path) -> Path:
-    return wanted if wanted.is_dir() else otherwise
+def _copy(source: Path, directory: Path) -> None:
+    for split in SPLITS:
+        for name, path in files_below(source / split) if (source / split).is_dir() else ():
+            (directory / split / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, directory / split / name)
 
 
 def _listed(path: Path) -> dict[str, list[str]]:

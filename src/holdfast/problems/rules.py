@@ -13,13 +13,15 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.core.measure import parse_bound
-from holdfast.core.problem import HARNESS_METRICS, ProblemSpec
+from holdfast.core.problem import HARNESS_METRICS, ProblemSpec, parse_bound
 from holdfast.problems.paths import editable_files, escapes, is_glob, within
 from holdfast.problems.structure import Draft, nearest
 
 SEARCH_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
-"""Where a command's program is looked for; `python` is the interpreter that the lab runs on."""
+"""Where a command's program is looked for, unless it is one of `PYTHON`."""
+
+PYTHON = ("python", "python3")
+"""Names of the interpreter that the lab itself runs on."""
 
 EXTRAS = {"torch": "lm"}
 """Packages that come with one of Holdfast's own extras."""
@@ -121,7 +123,7 @@ def _program(key: str, command: tuple[str, ...], directory: Path, site: Site, ne
             yield f"{key} is empty: name the program to run"
         return
     program, *rest = command
-    if program != "python" and not _executable(program, directory, site.search_path):
+    if program not in PYTHON and not _executable(program, directory, site.search_path):
         yield f"{key}: there is no program {program!r} in {directory} or {':'.join(site.search_path)}"
     script = rest[0] if rest else ""
     if script.endswith((".py", ".sh", ".awk")) and not script.startswith("-") and not (directory / script).is_file():
@@ -202,7 +204,9 @@ def _checks(spec: ProblemSpec, _: Site) -> Iterator[str]:
                     f"checks.{name}.{side} {limit!r} is not a limit; it is a number, "
                     '"baseline", or "baseline" with * / + - and a number, such as "baseline * 1.01"'
                 )
-        if not spec.grader.command and name not in (*HARNESS_METRICS, spec.metric.name):
+        if name in HARNESS_METRICS:
+            yield f"checks.{name}: only graded values can be checked; limits.seconds bounds the time"
+        elif not spec.grader.command and name != spec.metric.name:
             yield f"checks.{name} comes from nowhere: it takes a grader.command that returns it"
 
 

@@ -11,10 +11,13 @@ import msgspec
 from pygit2 import Commit, GitError, Oid, Repository, Signature
 
 from holdfast.core.errors import ConflictError, WorkspaceError
+from holdfast.core.paths import matches
 from holdfast.problems import trees
-from holdfast.problems.paths import escapes, matches, within
+from holdfast.problems.paths import escapes, within
 
 NAME, EMAIL = "Holdfast", "holdfast@localhost"
+
+_RESTORE = "restore the repository that the run began in, or start a new run"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -31,23 +34,38 @@ class GitWorkspace:
 
     A tree is named by the hash of the whole repository's tree; `read` and `write` see the problem's part of it.
     Content is git's: no line-end or LFS filters are applied, links and submodules are left out.
-    Safe to use from several threads. `baseline` is the commit the trunk starts from; a branch that is missing is
-    set to `trunk`, the commit that the ledger says it was at (by default the baseline).
+    Safe to use from several threads. `baseline` is the commit the trunk starts from; the branch itself is made by
+    `begin_trunk` or `restore_trunk`.
     """
 
-    def __init__(self, place: Place, run: str, baseline: str, trunk: str = "") -> None:
+    def __init__(self, place: Place, run: str, baseline: str) -> None:
         self.run = run
         self.branch = f"holdfast/{run}"
         self.commit = baseline
         self._place = place
         self._lock = threading.RLock()
+        if not place.repository.exists():
+            raise WorkspaceError(f"the git repository {place.repository} is gone", _RESTORE)
         with self._git():
             self._repository = Repository(str(place.repository))
             self._baseline = self._commit(baseline)
             self._signature = Signature(NAME, EMAIL, self._baseline.commit_time, 0)
-            if self._ref not in self._repository.references:
-                self._repository.create_reference(self._ref, self._commit(trunk or baseline).id)
         self.tree = str(self._baseline.tree_id)
+
+    def begin_trunk(self) -> None:
+        """Make the branch at the baseline; raises `WorkspaceError` when one of its name is somewhere else."""
+        self.restore_trunk(self.commit)
+        if self.trunk() != self.commit:
+            raise WorkspaceError(
+                f"there is a branch {self.branch} already, from a run that this lab's ledger does not know",
+                f"rename it (`git branch -m {self.branch} <name>`) or delete it (`git branch -D {self.branch}`)",
+            )
+
+    def restore_trunk(self, commit: str) -> None:
+        """Make the branch at `commit` when it is missing; one that is there is left as it is."""
+        with self._git():
+            if self._ref not in self._repository.references:
+                self._repository.create_reference(self._ref, self._commit(commit).id)
 
     def read(self, tree: str) -> Mapping[str, bytes]:
         """See `core.ports.Workspace`; without what belongs to the judge."""
@@ -139,10 +157,7 @@ class GitWorkspace:
     def _commit(self, name: str) -> Commit:
         found = self._repository.get(name)
         if not isinstance(found, Commit):
-            raise WorkspaceError(
-                f"commit {name} is not in {self._place.repository}",
-                "restore the repository that the run began in, or start a new run",
-            )
+            raise WorkspaceError(f"commit {name} is not in {self._place.repository}", _RESTORE)
         return found
 
     @contextmanager

@@ -1,0 +1,1 @@
+"""What people and other programs see of the lab: command line, live view, report and charts."""

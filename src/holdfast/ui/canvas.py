@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
+from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -14,11 +15,13 @@ from holdfast.ui import words
 
 INK, GREY, BLUE, TEAL, RED, AMBER = "#22303c", "#7b8894", "#1f6fb2", "#0b8a6f", "#c23b3b", "#d98a00"
 
-_STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "holdfast",
     "svg.fonttype": "none",
     "svg.image_inline": True,
-    "font.family": ["DejaVu Sans"],
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],  # the second, where a reader lacks the first, is as wide
+    "text.parse_math": False,
     "font.size": 9.0,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
@@ -37,27 +40,27 @@ _STYLE = {
     "axes.facecolor": "white",
     "figure.constrained_layout.use": True,
 }
+"""What every chart is drawn under: `@rc_context(STYLE)`, which changes matplotlib's settings for that call only."""
 
 
-def canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    """A figure of `width` by `height` inches with one pair of axes; `title` is what a screen reader says."""
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height))
-        FigureCanvasSVG(figure)
-        figure.set_gid(title)
-        return figure, figure.subplots()
+def canvas(width: float, height: float, heights: Sequence[float] = (1,)) -> tuple[Figure, list[Axes]]:
+    """A figure of `width` by `height` inches with axes one above the other, of these relative `heights`."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasSVG(figure)
+    axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
+    return figure, list(axes[:, 0])
 
 
-def svg(figure: Figure, name: str) -> str:
-    """`figure` as an `<svg>` element that can stand alone or in a page: every id and style in it belongs to `name`."""
+def svg(figure: Figure, name: str, title: str) -> str:
+    """`figure` as an `<svg>` element that can stand alone or in a page: every id and style in it belongs to `name`.
+
+    `title` is what a screen reader says. The same figure gives the same text.
+    """
     buffer = io.StringIO()
-    title = figure.get_gid() or name
-    figure.set_gid(None)
-    with rc_context(_STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "Holdfast", "Title": legible(title, 120)})
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "Holdfast", "Title": legible(title, 120)})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
+    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", tag[0]), text)
     text = text.replace("*{stroke-linejoin", f"#chart-{name} *{{stroke-linejoin")
     return text.replace("<svg ", f'<svg id="chart-{name}" role="img" ', 1)
 

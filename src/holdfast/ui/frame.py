@@ -47,6 +47,7 @@ def frame(state: RunState, scenery: Scenery) -> RenderableType:
     slots = state.session.start.workers if state.session else 1
     room = max(2, scenery.height - FIXED_LINES)
     doing = max(1, min(slots, room // 2, 8))
+    lately = min(room - doing, 6)
     parts: list[RenderableType] = [
         _title(state, scenery.width),
         Rule(style="dim", characters="─"),
@@ -54,13 +55,12 @@ def frame(state: RunState, scenery: Scenery) -> RenderableType:
         Text(),
         _facts(state, scenery),
         Text(),
-        Text("now", style="bold"),
-        *_padded(_doing(state, scenery, doing), doing),
-        Text(),
-        Text("lately", style="bold"),
-        *_padded(_lately(state, scenery, room - doing), min(room - doing, 6)),
     ]
-    return Group(*parts)
+    if state.session is None or not state.session.ended:
+        parts += [Text("now", style="bold"), *_padded(_doing(state, scenery, doing), doing), Text()]
+    else:
+        lately = min(lately, len(scenery.news.latest))
+    return Group(*parts, Text("lately", style="bold"), *_padded(_lately(state, scenery, lately), lately))
 
 
 def phase(state: RunState, busy: Mapping[str, Job]) -> str:
@@ -182,10 +182,8 @@ def _clock(state: RunState, scenery: Scenery) -> RenderableType:
 
 def _doing(state: RunState, scenery: Scenery, most: int) -> list[Text]:
     lines = [_job(state, job, scenery.rules) for job in scenery.busy.values()]
-    if not lines and not (state.session and state.session.ended):
-        lines = [_line("thinking of something to try", "dim")]
     if not lines:
-        lines = [_line("nothing: the session is over", "dim")]
+        lines = [_line("  thinking of something to try", "dim")]
     if len(lines) > most:
         lines = [*lines[: most - 1], _line(f"  and {len(lines) - most + 1} more", "dim")]
     return lines
@@ -203,13 +201,15 @@ def _job(state: RunState, job: Job, rules: Rules) -> Text:
 
 
 def _row(name: str, stage: str, text: str) -> Text:
-    return Text.assemble(
-        ("  ▸ ", "cyan"), f"{words.clean(name, 8):<9}", (f"{stage:<10}", "cyan"), _line(words.clean(text))
+    line = Text.assemble(
+        ("  ▸ ", "cyan"), f"{words.clean(name, 8):<9}", (f"{stage:<10}", "cyan"), words.clean(text, 400)
     )
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
 
 
 def _lately(state: RunState, scenery: Scenery, most: int) -> list[Text]:
-    latest = list(scenery.news.latest)[-min(most, 6) :] if most > 0 else []
+    latest = list(scenery.news.latest)[-most:] if most > 0 else []
     return [_verdict(state, attempt) for attempt in reversed(latest)]
 
 

@@ -51,11 +51,14 @@ def missed_checks(claim: Claim) -> str:
 
 
 def _claimed(claim: Claim, metric: Metric, name: str, share: str) -> str:
-    interval = f"95 % interval {words.between(claim.low, claim.high, metric.scale)}"
+    between = words.between(claim.low, claim.high, metric.scale)
+    basis = f"(95 % interval {between}, {support(claim)})"
     if proven(claim):
-        gain = f"{words.achieves(metric)} {words.gain(claim.ratio, metric)}"
-        return f"{name} now {gain} ({interval}, {support(claim)}); {share}."
-    effect = f"the effect is {words.effect(claim.ratio, metric.scale)} ({interval}, {support(claim)})"
+        return f"{name} now {words.achieves(metric)} {words.gain(claim.ratio, metric)} {basis}; {share}."
+    known = between != words.NOTHING_KNOWN
+    effect = (
+        f"the effect is {words.effect(claim.ratio, metric.scale)} {basis}" if known else "no effect could be measured"
+    )
     if not claim.holds:
         why = missed_checks(claim) or "a trial of the trunk failed"
         where = f" on {claim.split} data" if claim.split != "none" else ""

@@ -89,11 +89,15 @@ def additive(value: float, scale: Scale) -> float:
 
 
 def elapsed(state: RunState, at: float) -> float:
-    """Seconds of the run's own time at Unix time `at`: the pauses between sessions are left out."""
+    """Seconds of the run's own time at Unix time `at`: the pauses between sessions are left out.
+
+    A session counts for its budget at most once another has followed: it may have died at an unknown moment.
+    """
     total = 0.0
     for session, following in zip(state.sessions, [*state.sessions[1:], None], strict=True):
-        open_end = following is None and not session.ended
-        end = at if open_end else min(at, session.last)
+        end = at if following is None and not session.ended else min(at, session.last)
+        if following is not None:
+            end = min(end, session.began + session.start.budget_seconds)
         total += max(0.0, end - session.began)
     return total
 

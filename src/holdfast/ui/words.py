@@ -13,6 +13,7 @@ _ESCAPES = re.compile(
     r"|[\x1b]\[[0-?]*[ -/]*[@-~]"  # colours and cursor moves
     r"|\x1b[ -/]*[0-~]?"  # all other sequences
 )
+NOTHING_KNOWN = "nothing known"
 _UNBOUNDED = 1e290
 """Records hold finite numbers only; an interval end beyond this stands for infinity."""
 
@@ -34,20 +35,16 @@ def number(value: float) -> str:
     size = abs(value)
     if size >= _UNBOUNDED:
         return "unbounded"
-    if size == 0 or 1e-3 <= size < 1e5:
+    if size == 0:
+        return "0"
+    if 1e-3 <= size < 1e5:
         return f"{value:#.4g}".rstrip(".") if size < 1e4 else f"{value:.0f}"
     return f"{value:.3g}"
 
 
 def ratio(value: float) -> str:
     """A ratio with as many decimals as it can carry: 1.031, 6.42, 34.1, 120."""
-    if value >= _UNBOUNDED:
-        return "unbounded"
-    if abs(value - 1) < 0.1:
-        return f"{value:.3f}"
-    if value < 0.1:
-        return f"{value:.2g}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    return "unbounded" if value >= _UNBOUNDED else f"{value:.{_decimals(value)}f}"
 
 
 def effect(value: float, scale: Scale) -> str:
@@ -59,10 +56,14 @@ def effect(value: float, scale: Scale) -> str:
 
 def between(low: float, high: float, scale: Scale) -> str:
     """An interval, `1.28 to 1.35`, or `1.28 upwards` when it has no upper end."""
-    show = ratio if scale == "ratio" else _difference
+    if scale == "difference":
+        known, ends = low > -_UNBOUNDED, (_difference(low), _difference(high))
+    else:
+        decimals = max(_decimals(low), _decimals(high)) if high < _UNBOUNDED else _decimals(low)
+        known, ends = low > 0, (f"{low:.{decimals}f}", f"{high:.{decimals}f}")
     if high >= _UNBOUNDED:
-        return "nothing known" if low <= (0 if scale == "ratio" else -_UNBOUNDED) else f"{show(low)} upwards"
-    return f"{show(low)} to {show(high)}"
+        return f"{ends[0]} upwards" if known else NOTHING_KNOWN
+    return f"{ends[0]} to {ends[1]}"
 
 
 def gain(value: float, metric: Metric) -> str:
@@ -81,7 +82,12 @@ def achieves(metric: Metric) -> str:
 
 def score(value: float, metric: Metric) -> str:
     """A score with its unit: `17.24 CPU seconds`, or `0.9132 accuracy`."""
-    return f"{number(value)} {_UNITS.get(metric.name) or clean(metric.name, 40)}"
+    return f"{number(value)} {unit(metric)}"
+
+
+def unit(metric: Metric) -> str:
+    """What a score is counted in: `CPU seconds`, or the metric's own name."""
+    return _UNITS.get(metric.name) or clean(metric.name, 40)
 
 
 def percent(value: float) -> str:
@@ -107,6 +113,12 @@ def duration(seconds: float) -> str:
 def count(amount: int, noun: str) -> str:
     """`1 pair`, `2 pairs`, `12,000 trials`."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def _decimals(value: float) -> int:
+    if abs(value - 1) < 0.1 or 0 < value < 0.1:
+        return 3
+    return 2 if value < 10 else 1 if value < 100 else 0
 
 
 def _difference(value: float) -> str:

@@ -25,8 +25,10 @@ BATCH = 80
 """How many of the best in the drawn world are weighed against each other."""
 EXTRA = 24
 """How many sizes that are on no list are on offer besides."""
+WIDEN = 150
+"""After how many proposals on one trunk sizes off the list reach an octave further."""
 LAST_RESORT = 400
-"""How many sizes from ever wider are tried when all that is on offer was proposed before."""
+"""How many more sizes are drawn, ever wider, when all that is on offer was proposed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +124,13 @@ class SearchAgent:
             return []
         stake = np.array([abs(p.prior.cost) + p.prior.cost_sd + p.prior.harm_sd for p in places])
         chosen = rng.choice(len(places), size=EXTRA, p=stake / stake.sum())
-        sizes = rng.normal(0.0, 1.2, size=EXTRA)
+        sizes = rng.normal(0.0, self._width(), size=EXTRA)
         made = (offered(places[i], float(size)) for i, size in zip(chosen, sizes, strict=True))
         return [offer for offer in made if offer]
+
+    def _width(self) -> float:
+        """How far, in octaves, sizes off the list reach: the farther, the longer nothing was found."""
+        return min(1.2 + self._history.tries / WIDEN, 20.0)
 
     def _options(self, offers: Sequence[Offer], landscape: Landscape, rng: np.random.Generator) -> Options:
         odds = self._history.odds
@@ -172,9 +178,9 @@ class SearchAgent:
         """Any size of any number, ever further out, once the lists are used up."""
         places = list({offer.place.name: offer.place for offer in listed if offer.place.graded}.values())
         for attempt in range(LAST_RESORT if places else 0):
-            width = 1.0 + 20.0 * attempt / LAST_RESORT
+            width = self._width() * (1.0 + attempt / 40)
             offer = offered(places[int(rng.integers(len(places)))], float(rng.normal(0.0, width)))
-            if offer is None:
+            if offer is None or self._history.signature((offer.step,)) in self._history.tried:
                 continue
             outlook = replace(landscape.outlooks([[offer.step]])[0], runs=self._runs(offer))
             draft = self._draft(brief, files, [offer], outlook)

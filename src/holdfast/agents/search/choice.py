@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from holdfast.agents.search.outlook import SLACK_MOST, SLACK_WORTH
+from holdfast.agents.search.outlook import SLACK_MOST, SLACK_WORTH, STOPPED
 from holdfast.agents.search.surface import Array, World
 
 OVERDRAWN = 1.5
@@ -17,7 +17,7 @@ BROKEN = 0.1
 """What a program that no longer runs costs."""
 STEP_WORTH = 0.04
 """What each further edit of a compound has to add."""
-WIDTHS = (14, 8, 5)
+WIDTHS = (16, 8, 5)
 """How many pairs, triples and so on are grown from the best smaller ones."""
 SHORT = 16
 
@@ -55,7 +55,7 @@ class Prospect:
             over += np.maximum(harm + margin, 0.0)
             slack = np.minimum(slack, np.clip(-(harm + margin), 0.0, None))
             slack = np.minimum(slack, np.clip(world.offset - harm, -SLACK_MOST, None))
-        worth = gain + SLACK_WORTH * slack
+        worth = gain + SLACK_WORTH * slack * (gain > -STOPPED)
         utility = np.where(worth > 0, runs * worth, worth) - OVERDRAWN * over - BROKEN * (1.0 - runs)
         return utility - STEP_WORTH * len(base), gain, slack
 
@@ -73,13 +73,13 @@ def ranked(options: Options, prospect: Prospect, stones: Iterable[Picks]) -> Ite
     bases = [*(stone for stone in stones if stone), *bases]
     for width in WIDTHS:
         grown: dict[Picks, float] = {}
-        for base in bases[: 2 * width]:
+        for base in bases[:width]:
             room = _room(options, base, short)
             if len(room):
                 values = prospect.utilities(options, base, room)[0]
                 grown |= {tuple(sorted((*base, int(i)))): float(v) for i, v in zip(room, values, strict=True)}
         found |= grown
-        bases = sorted(grown, key=lambda picks: -grown[picks])[:width]
+        bases = sorted(grown, key=lambda picks: (-grown[picks], picks))
     yield from sorted(found, key=lambda picks: (-found[picks], picks))
 
 

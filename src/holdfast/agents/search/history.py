@@ -24,15 +24,20 @@ HARM = 0.05
 """One unit of harm is this fraction of a limit: zero is at the limit, negative values are slack."""
 WORST = 4.0
 SAME_COST = math.log(1.15)
-ROWS = 200
+ROWS = 160
+"""How many trees the fit rests on at most; those farthest from the trunk are let go."""
 STONES = 6
 
 
 @dataclass(slots=True)
 class Row:
-    """What trials of one tree have shown: the mean log cost and the mean harm of each check, with counts."""
+    """What trials of one tree have shown: the mean log cost and the mean harm of each check, with counts.
+
+    `move` is its point as seen from the trunk.
+    """
 
     point: Point
+    move: Point = field(default_factory=dict)
     cost: float = 0.0
     costs: int = 0
     harms: tuple[float, ...] = ()
@@ -71,7 +76,10 @@ class Idea:
 
 @dataclass(slots=True)
 class History:
-    """The fold; `learn` takes constant time and what is kept is bounded, but for the set of states tried."""
+    """The fold; `learn` takes constant time and what is kept is bounded, but for the set of states tried.
+
+    `tries` counts the proposals since the trunk last moved.
+    """
 
     agent: str
     metric: Metric = field(default_factory=Metric)
@@ -80,6 +88,7 @@ class History:
     unit: float = 1.0
     trunk: str = ""
     state: State = field(default_factory=dict)
+    tries: int = 0
     rows: dict[str, Row] = field(default_factory=dict)
     ideas: dict[str, Idea] = field(default_factory=dict)
     stones: list[Stone] = field(default_factory=list)
@@ -130,6 +139,10 @@ class History:
         """A gain in cost on the metric's scale: a ratio or a difference, larger is better."""
         return round(math.exp(min(gain, 50.0)) if self.metric.scale == "ratio" else gain * self.unit, 6)
 
+    def measured(self) -> list[Row]:
+        """All rows with something to show, in the order they were met."""
+        return [row for row in self.rows.values() if row.costs or row.harmed]
+
     def trunk_cost(self) -> float:
         """The trunk's cost as measured so far; zero before any trial."""
         row = self.rows.get(self.trunk)
@@ -142,7 +155,7 @@ class History:
         self.unit = abs(record.score) or 1.0
         spread = [record.spread.get(limit.name, 0.0) / (HARM * (abs(limit.value) or 1.0)) for limit in record.limits]
         self.noise = tuple(max(0.02, s) for s in spread)
-        row = self.rows.setdefault(self.trunk, Row({}))
+        row = self.rows.setdefault(self.trunk, self._row(self.state))
         row.costs = row.harmed = 0
         row.harms = ()
         for _ in range(4):  # the baseline's mean stands for several trials
@@ -156,6 +169,7 @@ class History:
         self.origins.note(steps)
         state = self.origins.after(parent, steps) if steps else {**parent, f"tree {record.tree}": "done"}
         self.tried.add(_signature(state))
+        self.tries += 1
         self._states[record.tree] = state
         own = record.agent == self.agent and not record.merged_from
         self.ideas[record.id] = Idea(record.tree, steps, state, record.forecast.probability, own)
@@ -163,12 +177,13 @@ class History:
     def _trial(self, trial: Trial) -> None:
         idea = self.ideas.get(trial.proposal)
         if trial.tree == self.trunk:
-            self._measure(self.rows.setdefault(trial.tree, Row(self.origins.point(self.state))), trial)
+            self._measure(self.rows[trial.tree], trial)
         elif idea is not None and idea.tree == trial.tree:
-            row = self.rows.get(trial.tree) or Row(self.origins.point(idea.state))
+            row = self.rows.get(trial.tree) or self._row(idea.state)
             ran = self._measure(row, trial)
             if row.costs or row.harmed:
                 self.rows[trial.tree] = row
+                self._forget()
             if trial.role == "race":
                 self.odds.learn(idea.steps, ran)
                 self._stone(trial, idea, row)
@@ -216,28 +231,32 @@ class History:
             self.ideas.pop(record.proposal)
             if record.tree != self.trunk:
                 self._states.pop(record.tree, None)
-        self._forget()
 
     def _settle(self, tree: str, state: State) -> None:
         """`tree` is the trunk: measure everything from it, and drop stones that it contains."""
         self.state = self._states[tree] = state
+        self.tries = 0
         self.tried.add(_signature(state))
-        self.rows.setdefault(tree, Row(self.origins.point(state)))
+        self.rows.setdefault(tree, self._row(state))
+        for row in self.rows.values():
+            row.move = self._from_trunk(row.point)
         self.stones = [stone for stone in self.stones if self.origins.after(state, stone.steps) != state]
+
+    def _row(self, state: State) -> Row:
+        point = self.origins.point(state)
+        return Row(point, self._from_trunk(point))
+
+    def _from_trunk(self, point: Point) -> Point:
+        here = self.origins.point(self.state)
+        moved = {key: point.get(key, 0.0) - here.get(key, 0.0) for key in (*point, *here)}
+        return {key: distance for key, distance in moved.items() if distance}
 
     def _forget(self) -> None:
         """Keep the rows nearest to the trunk: the fit is local."""
-        if len(self.rows) > ROWS:
-            here = self.origins.point(self.state)
+        while len(self.rows) > ROWS:
             last = next(reversed(self.rows))
-            far = max(
-                (t for t in self.rows if t not in (self.trunk, last)), key=lambda t: _far(self.rows[t].point, here)
-            )
-            del self.rows[far]
-
-
-def _far(point: Point, here: Point) -> float:
-    return sum(abs(point.get(key, 0.0) - here.get(key, 0.0)) for key in point.keys() | here.keys())
+            others = (tree for tree in self.rows if tree not in (self.trunk, last))
+            del self.rows[max(others, key=lambda tree: sum(map(abs, self.rows[tree].move.values())))]
 
 
 def _signature(state: State) -> int:

@@ -38,9 +38,8 @@ class Landscape:
                 self._axes[step.key] = len(self._axes)
                 self._priors.append(place.prior)
                 graded.append(place.graded)
-        here = history.origins.point(history.state)
-        rows = [row for row in history.rows.values() if row.costs or row.harmed]
-        moves = [_difference(row, here) for row in rows]
+        rows = history.measured()
+        moves = [row.move for row in rows]
         for key in {key: None for move in moves for key in move}:
             if key not in self._axes:
                 self._axes[key] = len(self._axes)
@@ -110,9 +109,3 @@ class Landscape:
     def _shape(self, slope: list[float], sd: list[float], bend: float, curl: float, offset_sd: float) -> Shape:
         widths = np.array(sd)
         return Shape(np.array(slope), widths, bend * widths * self._graded, curl, self._graded, offset_sd)
-
-
-def _difference(row: Row, here: dict[str, float]) -> dict[str, float]:
-    keys = row.point.keys() | here.keys()
-    moved = {key: row.point.get(key, 0.0) - here.get(key, 0.0) for key in sorted(keys)}
-    return {key: distance for key, distance in moved.items() if distance}

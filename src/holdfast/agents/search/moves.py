@@ -25,7 +25,7 @@ class Scale:
     def places(self, source: Source) -> Iterable[Place]:
         """Every number of the file."""
         for number in source.numbers:
-            prior = priors.of_number(number.name.rpartition("›")[2].rpartition(": ")[2], number.role)
+            prior = priors.of_number(number.name.rpartition(">")[2].rpartition(": ")[2], number.role)
             splice = Splice(source.path, number.start, number.end, b"")
             yield Place(number.name, self, prior, (splice,), number.text, _sizes(number.text, number.role), graded=True)
 
@@ -109,7 +109,7 @@ def _shadowed(place: Place) -> Place:
 
 def _words(place: Place) -> str:
     """`Class.field` or `function.parameter` of a default."""
-    return place.name.partition(": ")[2].replace("(", "").replace(")", "").replace(" › ", ".")
+    return place.name.partition(": ")[2].replace("(", "").replace(")", "").replace(" > ", ".")
 
 
 def _sizes(text: str, role: str) -> tuple[float, ...]:

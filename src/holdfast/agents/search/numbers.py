@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 
-LITERAL = re.compile(r"(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?$")
+LITERAL = re.compile(r"(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?\Z")
 ZERO_OCTAVES = 3.0
-"""Zero lies infinitely many octaves away; in effect it is like an eighth (dropout 0.1 and 0.0125 do nearly the same)."""
+"""Zero lies infinitely many octaves away; in effect it is like an eighth: dropouts of 0.1 and 0.0125 do the same."""
 
 
 def value_of(text: str) -> float | None:
@@ -36,10 +36,8 @@ def scaled(text: str, octaves: float) -> str | None:
         return _scaled_whole(text, octaves)
     if value == 0.0:
         return None
-    if 0.5 <= value < 1.0:
-        changed = 1.0 - (1.0 - value) * 2.0**-octaves
-    else:
-        changed = value * 2.0**octaves
+    to_one = 0.5 <= value < 1.0
+    changed = 1.0 - (1.0 - value) * 2.0**-octaves if to_one else value * 2.0**octaves
     if value < 1.0 and not 0.0 < changed < 1.0:
         return None
     spelled = _spell_float(changed, like=text)

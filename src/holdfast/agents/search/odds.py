@@ -1,4 +1,4 @@
-"""Whether an edit leaves a working program: Beta posteriors per exact edit, place and move, each the prior of the next."""
+"""Whether an edit leaves a working program: Beta posteriors by move, place and exact text, and their calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Odds:
         self._counts: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
 
     def learn(self, steps: Sequence[Step], ran: bool) -> None:
-        """Take in how a candidate made of `steps` came out; a failure is blamed on the untested steps if there are any."""
+        """Take in how a candidate made of `steps` came out; the untested steps are blamed first."""
         if not ran:
             steps = [step for step in steps if not self.tested(step)] or steps
         for step in steps:

@@ -10,6 +10,8 @@ SLACK_WORTH = 0.08
 SLACK_MOST = 3.0
 STEP_WORTH = 0.02
 """What each further edit of a compound has to add."""
+STOPPED = 0.14
+"""A trial that costs more than the trunk by this (natural log units) is stopped before it shows anything."""
 OVERHEAD = 0.3
 """What a trial takes besides its run, in runs of the trunk."""
 
@@ -34,6 +36,7 @@ class Outlook:
 
     def promise(self, edits: int) -> float:
         """The expected worth of a trial for its time, for an idea of so many `edits`."""
-        worth = self.improvement * self.holds + SLACK_WORTH * min(max(self.slack, 0.0), SLACK_MOST)
-        seconds = OVERHEAD + min(math.exp(-self.gain), 1.15)
+        slack = min(max(self.slack, 0.0), SLACK_MOST) if self.gain > -STOPPED else 0.0
+        worth = self.improvement * self.holds + SLACK_WORTH * slack
+        seconds = OVERHEAD + math.exp(min(-self.gain, STOPPED))
         return (self.runs * worth - STEP_WORTH * (edits - 1)) / seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 from holdfast.agents.search.priors import Prior
@@ -103,7 +104,7 @@ class Source:
 def overlapping(edits: Sequence[Edit]) -> bool:
     """Whether two of the edits touch the same text."""
     spans = sorted((s.path, s.start, s.end) for edit in edits for s in edit.splices)
-    return any(a[0] == b[0] and b[1] < max(a[2], a[1] + 1) for a, b in zip(spans, spans[1:], strict=False))
+    return any(a[0] == b[0] and b[1] < max(a[2], a[1] + 1) for a, b in pairwise(spans))
 
 
 def applied(files: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str] | None:

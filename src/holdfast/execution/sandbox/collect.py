@@ -1,4 +1,4 @@
-"""Take a trial's results out of its cell: regular files with one name each, of limited number and size, nothing else."""
+"""Take results out of a cell: regular files with one name each, of limited number and size, nothing else."""
 
 from __future__ import annotations
 

@@ -4,17 +4,31 @@ Self-contained, since that interpreter need not be the one Holdfast runs on. Usa
 prints one JSON object.
 """
 
+from __future__ import annotations
+
 import ast
+import functools
 import importlib.metadata
 import json
+import operator
 import os
 import platform
 import re
 import sys
 import sysconfig
+from typing import Any
+
+COMPARISONS = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
 
 
-def surroundings():
+def surroundings() -> dict[str, str]:
     """The values that requirement markers may ask for."""
     return {
         "python_version": "{}.{}".format(*sys.version_info),
@@ -31,41 +45,44 @@ def surroundings():
     }
 
 
-def holds(marker, extras):
+def holds(marker: str, extras: tuple[str, ...]) -> bool:
     """Whether a requirement's marker (PEP 508) is true here for one of `extras`; markers read as Python expressions."""
     tree = ast.parse(marker.replace("~=", ">=").replace("===", "=="), mode="eval").body
     return any(_value(tree, {**surroundings(), "extra": extra}) for extra in extras)
 
 
-def _value(node, known):
+def _value(node: Any, known: dict[str, str]) -> bool:
     if isinstance(node, ast.BoolOp):
         values = [_value(part, known) for part in node.values]
         return all(values) if isinstance(node.op, ast.And) else any(values)
-    left, right = (_text(side, known) for side in (node.left, node.comparators[0]))
+    left, right = _text(node.left, known), _text(node.comparators[0], known)
     if isinstance(node.ops[0], (ast.In, ast.NotIn)):
         return (left in right) == isinstance(node.ops[0], ast.In)
+    order = _order(left, right)
+    return bool(COMPARISONS[type(node.ops[0])](order, 0))
+
+
+def _order(left: str, right: str) -> int:
+    """Below, at or above zero, as for versions where both sides are such; `3.11.*` stands for `3.11`."""
     if left[:1].isdigit() and right[:1].isdigit():
-        left, right = ([int(part) for part in re.findall(r"\d+", side)] for side in (left, right.rstrip(".*")))
-    operator = type(node.ops[0])
-    return {
-        ast.Eq: left == right,
-        ast.NotEq: left != right,
-        ast.Lt: left < right,
-        ast.LtE: left <= right,
-        ast.Gt: left > right,
-        ast.GtE: left >= right,
-    }[operator]
+        versions = [[int(part) for part in re.findall(r"\d+", side)] for side in (left, right)]
+        if right.endswith(".*"):
+            versions[0] = versions[0][: len(versions[1])]
+        return (versions[0] > versions[1]) - (versions[0] < versions[1])
+    return (left > right) - (left < right)
 
 
-def _text(node, known):
+def _text(node: Any, known: dict[str, str]) -> str:
     return known.get(node.id, "") if isinstance(node, ast.Name) else str(node.value)
 
 
-def closure(names):
+def closure(names: list[str]) -> tuple[list[importlib.metadata.Distribution], list[str]]:
     """The installed distributions that `names` need, themselves included; what is not installed is left out."""
-    found, waiting, missing = {}, [(name, ("",)) for name in names], []
+    found: dict[tuple[str, tuple[str, ...]], importlib.metadata.Distribution] = {}
+    waiting: list[tuple[str, tuple[str, ...]]] = [(name, ("",)) for name in names]
+    missing = []
     while waiting:
-        name, extras = waiting.pop()
+        name, extras = waiting.pop(0)
         key = (re.sub(r"[-_.]+", "-", name).lower(), extras)
         if key in found:
             continue
@@ -85,7 +102,7 @@ def closure(names):
     return list(found.values()), missing
 
 
-def places(distributions):
+def places(distributions: list[importlib.metadata.Distribution]) -> list[str]:
     """Files and directories of these distributions, none of which holds files of another one.
 
     A package directory is taken whole; a namespace directory, which distributions share, by its entries.
@@ -106,17 +123,13 @@ def places(distributions):
     return sorted(taken)
 
 
-_known = {}
+@functools.cache
+def _shared(path: str) -> bool:
+    own = path.endswith((".dist-info", ".egg-info", ".libs", ".data")) or not os.path.isdir(path)
+    return not own and not os.path.exists(os.path.join(path, "__init__.py"))
 
 
-def _shared(path):
-    if path not in _known:
-        own = path.endswith((".dist-info", ".egg-info", ".libs", ".data")) or not os.path.isdir(path)
-        _known[path] = not own and not os.path.exists(os.path.join(path, "__init__.py"))
-    return _known[path]
-
-
-def report(names):
+def report(names: list[str]) -> dict[str, Any]:
     """All that the sandbox must know of this interpreter."""
     distributions, missing = closure(names)
     return {

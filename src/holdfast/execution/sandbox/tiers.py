@@ -20,6 +20,7 @@ FIRST_UID = 61_000
 FIRST_GRADER_UID = 61_500
 ENFORCED, ABSENT = "enforced", "absent"
 TIERS = ("auto", "T3", "T2", "T0")
+ROOTS_OWN = tuple(f"/proc/{name}" for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"))
 REMEDY = (
     "run as root, or allow user namespaces: on Ubuntu `sysctl kernel.apparmor_restrict_unprivileged_userns=0`, "
     "on Debian `sysctl kernel.unprivileged_userns_clone=1`, in Docker `--security-opt seccomp=unconfined`"
@@ -44,11 +45,15 @@ class Isolation(msgspec.Struct, frozen=True):
         """The user that slot `slot` runs as, from the range that starts at `first`; None for our own."""
         return first + slot if self.drop else None
 
+    def single(self, limits: Limits) -> bool:
+        """Whether no process can be started after "go", which makes the command's own clock the whole truth."""
+        return limits.processes == 1 and self.program is not None and seccomp.number() is not None
+
     def controls(self, limits: Limits, group: cgroup.Group | None) -> dict[str, str]:
         """Of each protection whether it is `enforced`, `absent` or `degraded: why`."""
         boxed = ENFORCED if self.program else ABSENT
         filtered = self.program is not None and seccomp.number() is not None
-        single = limits.processes == 1 and filtered
+        single = self.single(limits)
         watched = "degraded: watched from outside"
         return {
             "namespaces": boxed,
@@ -80,7 +85,7 @@ def choose(wanted: str, base: Sequence[str], runner: Sequence[str], grouped: boo
     if sys.platform != "linux":
         raise ExecutionError("trials can be isolated on Linux only", 'ask for isolation "T0" by name to run them bare')
     groups = _groups() if grouped else {}
-    reasons = []
+    reasons: list[str] = []
     for candidate in _candidates(wanted, bubblewrap.find(os.defpath), groups):
         try:
             _try(candidate, base, runner)
@@ -92,39 +97,54 @@ def choose(wanted: str, base: Sequence[str], runner: Sequence[str], grouped: boo
 
 
 def _candidates(wanted: str, program: Path, groups: Mapping[str, Path]) -> list[Isolation]:
-    as_root = Isolation(
-        "T3" if groups else "T2", program, ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"), True, groups
-    )
+    """Best first. Root without control groups still has a user per slot, but is no T3."""
+    keep = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
     uid = str(FIRST_UID)
-    as_user = Isolation(
-        "T2", program, ("--unshare-user", "--disable-userns", "--uid", uid, "--gid", uid), False, groups
-    )
-    root = [as_root] if os.geteuid() == 0 and wanted in ("auto", as_root.tier) else []
-    return root + ([as_user] if wanted in ("auto", "T2") else [])
+    spaces: tuple[str, ...] = ("--unshare-user", "--disable-userns", "--uid", uid, "--gid", uid)
+    if os.geteuid() == 0:  # in its own namespace it would still own, and so could write, the kernel's settings
+        spaces += tuple(part for path in ROOTS_OWN for part in ("--ro-bind-try", path, path))
+    ways: list[Mapping[str, Path]] = [groups, {}] if groups else [{}]
+    root = [Isolation("T3" if way else "T2", program, keep, True, way) for way in ways if os.geteuid() == 0]
+    user = [Isolation("T2", program, spaces, False, way) for way in ways]
+    return {"T3": [one for one in root if one.tier == "T3"], "T2": user}.get(wanted, root + user)
 
 
 def _try(isolation: Isolation, base: Sequence[str], runner: Sequence[str]) -> None:
+    """Run a trivial program for real; raises `CellError`."""
     assert isolation.program is not None
-    line = bubblewrap.arguments(
-        isolation.program, base, bubblewrap.Mounts({}, {}), {"PATH": "/usr/bin:/bin"}, isolation.privileges
-    )
-    cell = Cell([*line, *runner])
+    nothing = bubblewrap.Mounts({}, {})
+    env = {"PATH": "/usr/bin:/bin"}
+    line = bubblewrap.arguments(isolation.program, base, nothing, env, isolation.privileges)
+    name = f"holdfast-probe-{os.getpid()}"
+    group = cgroup.create(name, isolation.groups) if isolation.groups else None
+    cell = None
     try:
-        cell.prepare(Plan(("true",), "/", uid=isolation.uid(FIRST_UID, 0), filter=seccomp.program(True, True),
-                          seccomp=seccomp.number() or 0))  # fmt: skip
+        cell = Cell([*line, *runner])
+        if isolation.groups:
+            _enter(group, cell.pid)
+        filter_ = seccomp.program(single=True, keep_exec=True)
+        uid = isolation.uid(FIRST_UID, 0)
+        cell.prepare(Plan(("true",), "/", uid=uid, filter=filter_, seccomp=seccomp.number() or 0))
         cell.go()
         if cell.finish() != 0:
             raise CellError("a trivial program failed in it")
     finally:
-        cell.close()
+        if cell:
+            cell.close()
+        for directory in group.directories() if group else ():
+            cgroup.clear(directory)
+
+
+def _enter(group: cgroup.Group | None, pid: int) -> None:
+    try:
+        if group is None:
+            raise CellError("no control group can be made")
+        group.add(pid)
+    except OSError as error:
+        raise CellError(f"a process cannot be moved to a control group: {error}") from error
 
 
 def _groups() -> Mapping[str, Path]:
     with contextlib.suppress(OSError):
-        places = cgroup.own(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
-        group = cgroup.create(f"holdfast-probe-{os.getpid()}", places)
-        if group:
-            for directory in group.directories():
-                cgroup.clear(directory)
-            return places
+        return cgroup.own(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
     return {}

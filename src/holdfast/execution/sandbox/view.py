@@ -1,9 +1,11 @@
-"""What of the machine a sandbox shows: system programs, an interpreter, the named packages; nothing of anyone's home."""
+"""What of the machine a cell shows: system programs, an interpreter and the named packages, nobody's home."""
 
 from __future__ import annotations
 
+import functools
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,17 +20,9 @@ RUNNER_FILE = Path(__file__).parent.with_name("runner.py")
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "nsswitch.conf")
 ETC_NETWORK = ("resolv.conf", "hosts", "services", "protocols", "ssl/certs", "pki/tls/certs", "ca-certificates")
-PACKAGE_DIRECTORIES = (
-    "/usr/lib/python3*/dist-packages",
-    "/usr/lib/python3*/site-packages",
-    "/usr/lib64/python3*/site-packages",
-    "/usr/local/lib/python3*",
-    "/usr/local/lib64/python3*",
-    "/usr/local/lib/pypy3*",
-    "/usr/share/python-wheels",
-    "/usr/src",
-)
-"""Python code that the system has installed for itself: hidden text may come from the same libraries."""
+PACKAGE_DIRECTORIES = ("site-packages", "dist-packages", "python-wheels", "_vendor", "vendored", "third_party")
+"""Where programs of the system keep Python libraries; a problem's hidden text may come from the same libraries."""
+DEEPEST = "8"
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -52,13 +46,13 @@ class View(msgspec.Struct, frozen=True):
     base: tuple[str, ...]
 
 
-def look(interpreter: str, packages: Sequence[str], network: bool, stubs: Path) -> View:
-    """The view for `packages` of `interpreter`, with the runner at `RUNNER`; see `system_mounts` for `stubs`."""
+def look(system: Sequence[str], interpreter: str, packages: Sequence[str], network: bool) -> View:
+    """The view for `packages` of `interpreter` on `system` (see `system_mounts`), with the runner at `RUNNER`."""
     inventory = take_inventory(interpreter, packages)
     mounts = interpreter_mounts(inventory)
-    base = sealed([*system_mounts(network, stubs), *ways_to(mounts), *mounts])
+    outside = _bound(f"/etc/{name}" for name in ETC_NETWORK) if network else ["--unshare-net"]
     runner = ("--perms", "0755", "--dir", ROOM, "--ro-bind", str(RUNNER_FILE), RUNNER)
-    return View(inventory, (*(() if network else ("--unshare-net",)), *base, *runner))
+    return View(inventory, (*sealed([*system, *ways_to(mounts), *mounts]), *outside, *runner))
 
 
 def take_inventory(interpreter: str, packages: Sequence[str]) -> Inventory:
@@ -82,7 +76,7 @@ def take_inventory(interpreter: str, packages: Sequence[str]) -> Inventory:
     return inventory
 
 
-def system_mounts(network: bool, stubs: Path) -> list[str]:
+def system_mounts(stubs: Path) -> list[str]:
     """bwrap arguments for the operating system: programs and libraries, and of /etc only what they need.
 
     `stubs` holds the files `passwd` and `group` that stand for the real ones.
@@ -94,12 +88,9 @@ def system_mounts(network: bool, stubs: Path) -> list[str]:
             arguments += ["--symlink", str(path.readlink()), name]
         elif path.is_dir():
             arguments += ["--ro-bind", name, name]
-    for pattern in PACKAGE_DIRECTORIES:
-        for path in sorted(Path("/").glob(pattern.lstrip("/"))):
-            if path.is_dir() and not path.is_symlink():
-                arguments += ["--tmpfs", str(path)]
-    for name in (*ETC, *(ETC_NETWORK if network else ())):
-        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for directory in _foreign_packages():
+        arguments += ["--tmpfs", directory]
+    arguments += _bound(f"/etc/{name}" for name in ETC)
     for name in ("passwd", "group"):
         arguments += ["--ro-bind", str(stubs / name), f"/etc/{name}"]
     return arguments
@@ -108,23 +99,23 @@ def system_mounts(network: bool, stubs: Path) -> list[str]:
 def interpreter_mounts(inventory: Inventory) -> list[str]:
     """bwrap arguments for the interpreter: its program, standard library and named packages, at their own paths."""
     base, arguments = Path(inventory.base_prefix), list[str]()
-    if base not in (Path("/usr"), Path("/")):
+    if not base.is_relative_to("/usr"):
         arguments += ["--ro-bind", inventory.base_executable, inventory.base_executable]
-        arguments += _shared_libraries(base) + ["--ro-bind", inventory.stdlib, inventory.stdlib]
+        arguments += [*_shared_libraries(base), "--ro-bind", inventory.stdlib, inventory.stdlib]
         for name in ("site-packages", "dist-packages"):
             path = Path(inventory.stdlib) / name
             if path.is_dir():
                 arguments += ["--tmpfs", str(path)]
     names = ("python", "python3", f"python{inventory.version}")
     for directory in dict.fromkeys((Path(inventory.executable).parent, Path(inventory.base_executable).parent)):
-        if directory.is_relative_to("/usr") and not directory.is_relative_to("/usr/local"):
+        if directory.is_relative_to("/usr"):
             continue
         for name in dict.fromkeys((Path(inventory.executable).name, *names)):
             if str(directory / name) != inventory.base_executable:
                 arguments += ["--symlink", inventory.base_executable, str(directory / name)]
     arguments += ["--ro-bind-try", f"{inventory.prefix}/pyvenv.cfg", f"{inventory.prefix}/pyvenv.cfg"]
-    for path in inventory.packages:
-        arguments += ["--ro-bind", path, path]
+    for package in inventory.packages:
+        arguments += ["--ro-bind", package, package]
     return arguments
 
 
@@ -140,6 +131,21 @@ def sealed(arguments: Sequence[str]) -> list[str]:
     """The same mounts, with every tmpfs among them made read-only once all is in place."""
     masks = [place for flag, place in pairwise(arguments) if flag == "--tmpfs"]
     return [*arguments, *(part for place in masks for part in ("--remount-ro", place))]
+
+
+def _bound(paths: Iterable[str]) -> list[str]:
+    return [part for path in paths for part in ("--ro-bind-try", path, path)]
+
+
+@functools.cache  # a search through the system's files, which stay as they are while we run
+def _foreign_packages() -> tuple[str, ...]:
+    names = [part for name in PACKAGE_DIRECTORIES for part in ("-o", "-name", name)][1:]
+    search = ["find", "/usr", "-xdev", "-maxdepth", DEEPEST, "-type", "d", "(", *names, ")", "-prune", "-print0"]
+    try:
+        found = subprocess.run(search, capture_output=True, timeout=120, check=False).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ExecutionError(f"the system's Python packages cannot be listed: {error}", "install findutils") from error
+    return tuple(sorted(os.fsdecode(path) for path in found.split(b"\0") if path))
 
 
 def _shared_libraries(base: Path) -> list[str]:

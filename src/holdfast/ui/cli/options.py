@@ -14,9 +14,7 @@ Home = Annotated[
     typer.Option("--home", help="Where the lab's ledger and files live."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run, or a problem's latest run; the latest by default.")
-]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run, or a problem's latest run; the latest by default.")]
 
 HOME = Path(".holdfast")
 

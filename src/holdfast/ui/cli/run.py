@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -59,9 +60,9 @@ def _conduct(options: object, home: Path, as_json: bool) -> None:
     from holdfast.ui.sentence import sentence
 
     assert isinstance(options, assembly.RunOptions)
-    stop = StopButton()
+    stop, began = StopButton(), time.time()
     with View() as view, stop:
-        state = assembly.run(options, view, stop.pressed)
+        state = assembly.run(options, view, stop.pressed, began)
     paths = write_report(home, state.name)
     if as_json:
         from holdfast.ui.cli.show import summary_of

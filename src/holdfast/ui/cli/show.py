@@ -13,12 +13,13 @@ def show(run: RunName = "", home: Home = HOME, as_json: Json = False) -> None:
     if as_json:
         print_json(summary_of(home, run))
         return
-    from holdfast.assembly import Archive
+    from holdfast.assembly import Archive, alive
     from holdfast.core.state import fold
     from holdfast.ui.summary import summary_text
 
     with Archive(home) as archive:
-        print(summary_text(fold(archive.entries(archive.find(run))), archive.ledger.head()))
+        state = fold(archive.entries(archive.find(run)))
+        print(summary_text(state, archive.ledger.head(), alive=alive(home, state.started().problem)))
 
 
 def summary_of(home: Path, run: str) -> dict[str, Any]:
@@ -30,4 +31,5 @@ def summary_of(home: Path, run: str) -> dict[str, Any]:
     verification = assembly.verify(home)
     with assembly.Archive(home) as archive:
         state = fold(archive.entries(archive.find(run)))
-    return summary(state, verification.head, not verification.faults)
+    running = assembly.alive(home, state.started().problem)
+    return summary(state, verification.head, not verification.faults, alive=running)

@@ -9,7 +9,9 @@ import stat
 from pathlib import Path
 
 import torch
-from family import MAX_PARAMETERS, Config, log_probs, parse_config, shapes
+
+# The grader runs in its own directory, where its sibling is a top-level module.
+from family import MAX_PARAMETERS, Config, log_probs, parse_config, shapes  # type: ignore[import-not-found]
 from torch import Tensor
 
 MAX_CONFIG_BYTES = 32_768
@@ -20,7 +22,7 @@ PASSAGE_BYTES = 1024  # predicted in each
 BATCH_BYTES = 16_384
 
 
-class WrongArtifact(Exception):
+class ArtifactError(Exception):
     """The artifact does not count, for the reason given."""
 
 
@@ -29,16 +31,17 @@ def read_capped(directory: Path, name: str, limit: int) -> bytes:
     try:
         handle = os.open(directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise WrongArtifact(f"{name} cannot be opened: {error.strerror}") from None
+        raise ArtifactError(f"{name} cannot be opened: {error.strerror}") from None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(handle)
+        raise ArtifactError(f"{name} is not a plain file")
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            raise WrongArtifact(f"{name} is not a plain file")
         if status.st_size > limit:
-            raise WrongArtifact(f"{name} has {status.st_size} bytes, more than {limit}")
+            raise ArtifactError(f"{name} has {status.st_size} bytes, more than {limit}")
         content = file.read(limit + 1)
     if len(content) != status.st_size:
-        raise WrongArtifact(f"{name} changed while it was read")
+        raise ArtifactError(f"{name} changed while it was read")
     return content
 
 
@@ -47,17 +50,17 @@ def parse_header(content: bytes) -> tuple[Config, torch.dtype]:
     try:
         header = json.loads(content.decode())
     except (ValueError, RecursionError):
-        raise WrongArtifact("config.json is not JSON") from None
+        raise ArtifactError("config.json is not JSON") from None
     if not isinstance(header, dict) or set(header) != {"model", "dtype", "tensors"}:
-        raise WrongArtifact("config.json must have exactly the keys dtype, model, tensors")
+        raise ArtifactError("config.json must have exactly the keys dtype, model, tensors")
     if header["dtype"] not in ("float32", "bfloat16"):
-        raise WrongArtifact("dtype must be float32 or bfloat16")
+        raise ArtifactError("dtype must be float32 or bfloat16")
     try:
         config = parse_config(header["model"])
     except ValueError as error:
-        raise WrongArtifact(str(error)) from None
+        raise ArtifactError(str(error)) from None
     if header["tensors"] != [[name, list(shape)] for name, shape in shapes(config).items()]:
-        raise WrongArtifact("tensors are not those of the model, in the family's names, shapes and order")
+        raise ArtifactError("tensors are not those of the model, in the family's names, shapes and order")
     return config, DTYPES[header["dtype"]]
 
 
@@ -65,16 +68,16 @@ def load(directory: Path) -> tuple[Config, dict[str, Tensor]]:
     """Read configuration and weights; nothing is unpickled and every byte is accounted for."""
     extra = sorted(set(os.listdir(directory)) - {"config.json", "weights.bin"})
     if extra:
-        raise WrongArtifact(f"unexpected file {extra[0]!a}")
+        raise ArtifactError(f"unexpected file {extra[0]!a}")
     config, dtype = parse_header(read_capped(directory, "config.json", MAX_CONFIG_BYTES))
     content = read_capped(directory, "weights.bin", MAX_WEIGHT_BYTES)
     counts = [math.prod(shape) for shape in shapes(config).values()]
     if len(content) != sum(counts) * dtype.itemsize:
-        raise WrongArtifact(f"weights.bin has {len(content)} bytes, the model {sum(counts) * dtype.itemsize}")
+        raise ArtifactError(f"weights.bin has {len(content)} bytes, the model {sum(counts) * dtype.itemsize}")
     flat = torch.frombuffer(bytearray(content), dtype=dtype).float()
     if not bool(flat.isfinite().all()):
-        raise WrongArtifact("weights are not all finite")
-    parts = zip(shapes(config).items(), flat.split(counts), strict=True)
+        raise ArtifactError("weights are not all finite")
+    parts = zip(shapes(config).items(), torch.split(flat, counts), strict=True)
     return config, {name: part.view(shape) for (name, shape), part in parts}
 
 
@@ -93,7 +96,7 @@ def mean_loss(config: Config, weights: dict[str, Tensor], rows: Tensor) -> float
     total = torch.zeros((), dtype=torch.float64)
     for start in range(0, rows.shape[1] - 1, config.context):
         window = rows[:, start : start + config.context + 1]
-        for part in window.split(max(1, BATCH_BYTES // window.shape[1])):
+        for part in torch.split(window, max(1, BATCH_BYTES // window.shape[1])):
             predicted = log_probs(config, weights, part[:, :-1])
             total -= predicted.gather(-1, part[:, 1:, None]).double().sum()
     return float(total) / (rows.shape[0] * (rows.shape[1] - 1))
@@ -105,8 +108,8 @@ def grade(artifact: Path, data: Path) -> dict[str, float | str]:
         config, weights = load(artifact)
         loss = mean_loss(config, weights, passages((data / "text.txt").read_bytes()))
         if not math.isfinite(loss):
-            raise WrongArtifact("the loss is not finite")
-    except WrongArtifact as error:
+            raise ArtifactError("the loss is not finite")
+    except ArtifactError as error:
         return {"wrong": str(error)}
     return {"val_loss": loss}
 

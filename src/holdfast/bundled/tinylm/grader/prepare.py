@@ -30,7 +30,7 @@ SKIPPED_DIRECTORIES = re.compile(
     r"|array_api_compat|array_api_extra|_precompute|codemod/commands)(/|$)"
 )
 SKIPPED_FILES = re.compile(
-    r"(^|/)(test_|conftest|_cm|_color_data|_mathtext_data|_emoji_codes|_codata|_lebedev|_add_newdocs|_typed_visitor"
+    r"(^|/)(test_|conftest|__config__|_pep440|_cm|_color_data|_mathtext_data|_emoji_codes|_codata|_lebedev|_add_newdocs|_typed_visitor"
     r"|_unicode_data|_mapping|_.*_builtins$|unistring|_version|version|pyplot|mathmpl"
     r"|matchers/__init__|matchers/_return_types|[a-z_]*_builtins)"
 )

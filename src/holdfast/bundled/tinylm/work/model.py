@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn as nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812  # the name every tutorial uses
 
 
 @dataclass
@@ -34,10 +34,10 @@ class Head(nn.Module):
         self.register_buffer("tril", torch.tril(torch.ones(config.block_size, config.block_size)))
 
     def forward(self, x):
-        B, T, C = x.shape
+        time = x.size(1)
         q, k, v = self.query(x), self.key(x), self.value(x)
         att = q @ k.transpose(-2, -1) / math.sqrt(k.size(-1))
-        att = att.masked_fill(self.tril[:T, :T] == 0, float("-inf"))
+        att = att.masked_fill(self.tril[:time, :time] == 0, float("-inf"))
         att = F.softmax(att, dim=-1)
         att = self.dropout(att)
         return att @ v
@@ -83,8 +83,7 @@ class Block(nn.Module):
 
     def forward(self, x):
         x = x + self.attn(self.ln1(x))
-        x = x + self.mlp(self.ln2(x))
-        return x
+        return x + self.mlp(self.ln2(x))
 
 
 class GPT(nn.Module):
@@ -101,8 +100,7 @@ class GPT(nn.Module):
         self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
 
     def forward(self, idx, targets=None):
-        B, T = idx.shape
-        positions = torch.arange(T, device=idx.device)
+        positions = torch.arange(idx.size(1), device=idx.device)
         x = self.dropout(self.tok_emb(idx) + self.pos_emb(positions))
         for block in self.blocks:
             x = block(x)

@@ -4,10 +4,9 @@ import json
 import os
 
 import torch
-from torch.utils.data import DataLoader
-
 from data import VOCAB_SIZE, TextDataset, load_text
 from model import GPT, GPTConfig, export
+from torch.utils.data import DataLoader
 
 max_steps = 600
 batch_size = 16
@@ -56,7 +55,8 @@ def main():
     for step in range(max_steps):
         if step % eval_interval == 0 or step == max_steps - 1:
             losses = estimate_loss(model, {"train": train_loader, "val": val_loader})
-            print("progress", json.dumps({"step": step, "loss": losses["train"], "val_loss": losses["val"]}), flush=True)
+            report = {"step": step, "loss": losses["train"], "val_loss": losses["val"]}
+            print("progress", json.dumps(report), flush=True)
 
         try:
             x, y = next(batches)

@@ -5,10 +5,9 @@ import sysconfig
 from pathlib import Path
 
 import torch
-
 from model import GPT, GPTConfig, export
 
-WANTED = ("scipy", "sqlalchemy", "matplotlib", "libcst", "pygments", "rich", "typer", "click", "msgspec", "cryptography")
+WANTED = ("scipy", "sqlalchemy", "matplotlib", "libcst", "pygments", "rich", "typer", "click", "cryptography")
 
 
 def places():

@@ -3,7 +3,6 @@
 import os
 
 import torch
-
 from model import GPT, GPTConfig, export
 
 model = GPT(GPTConfig())

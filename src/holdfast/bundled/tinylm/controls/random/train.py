@@ -3,7 +3,6 @@
 import os
 
 import torch
-
 from model import GPT, GPTConfig, export
 
 torch.manual_seed(int(os.environ["HOLDFAST_SEED"]))
