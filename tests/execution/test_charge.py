@@ -166,6 +166,22 @@ def test_a_group_charges_limits_and_kills(version: str) -> None:
     assert not any(directory.exists() for directory in group.directories())
 
 
+@pytest.mark.parametrize("version", places())
+def test_groups_of_the_dead_are_removed(version: str) -> None:
+    found = places()[version]
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    theirs = cgroup.create(f"holdfast-{dead.pid}-x-0", found)
+    ours = cgroup.create(cgroup.name_for("x-0"), found)
+    assert theirs
+    assert ours
+    cgroup.clear_dead(found)
+    assert not any(directory.exists() for directory in theirs.directories())
+    assert all(directory.exists() for directory in ours.directories())
+    for directory in ours.directories():
+        cgroup.clear(directory)
+
+
 def test_where_we_are_in_the_groups() -> None:
     version_1 = cgroup.own(
         "5:memory:/user/me\n4:cpu,cpuacct:/user\n1:name=systemd:/x\n0::/\n",

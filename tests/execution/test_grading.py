@@ -171,6 +171,12 @@ def test_metric_on_stdout_with_checks_from_a_grader(lab) -> None:
     assert (trial.score, trial.values) == (12.5, {"quality": 3, "ms": 12.5})
 
 
+def test_what_the_harness_measures_is_not_the_graders_to_say(lab) -> None:
+    one = lab(grade="print('{\"cpu_seconds\": 0.000001}')", grader_command=("python", "grade.py"))
+    trial = one.run("sum(range(10**6))")
+    assert trial.score == trial.cpu_seconds > 0.005
+
+
 def test_self_reported_metric(lab) -> None:
     one: Lab = lab(metric_name="loss")
     assert one.run("print('loss: 0.25')").score == 0.25

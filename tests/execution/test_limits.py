@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -197,3 +198,14 @@ def test_neighbour_is_not_harmed(lab) -> None:
         one.submit(one.request("sum(range(10**6))", id=f"fine{number}"))
     outcomes = {trial.id: trial.outcome for trial in one.results(6)}
     assert outcomes == {f"hang{n}": "timeout" for n in range(3)} | {f"fine{n}": "ok" for n in range(3)}
+
+
+def test_a_crowded_core_is_not_held_against_a_trial(lab) -> None:
+    one = lab(slots=2 * len(os.sched_getaffinity(0)) + 2, seconds=1.0)
+    code = "import time\nwhile time.process_time() < 0.6: pass"
+    requests = [one.request(code, id=f"crowded{number}") for number in range(one.executor.slots)]
+    for request in requests:
+        one.submit(request)
+    trials = one.results(len(requests))
+    assert {trial.outcome for trial in trials} == {"ok"}
+    assert max(trial.wall_seconds for trial in trials) > 1.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from holdfast import testing
+from holdfast.core.codec import encode
 from holdfast.core.errors import ExecutionError
 from holdfast.core.ports import Job, TrialRequest
 from holdfast.execution.inprocess import InProcessExecutor
 from holdfast.execution.local import assign
+from holdfast.execution.sandbox.tiers import choose
 from holdfast.execution.verdict import progress
 from tests.execution.conftest import ROOT, Lab
 from tests.execution.test_limits import alive
@@ -82,9 +85,37 @@ def test_progress_keeps_finite_numbers_of_the_last_lines() -> None:
     found = progress(
         "\n".join([*lines, "progress {broken", "progress", "progress [1]", 'progress {"a": 1e999}']).encode()
     )
-    assert len(found) == 20
+    assert len(found) == 19  # of the last twenty lines, one is broken
     assert found[-1] == {}
     assert found[-2] == {"step": 29.0, "loss": 1.5}
+
+
+def test_hostile_progress_can_be_recorded() -> None:
+    lines = [
+        r'progress {"\ud800": 1}',
+        'progress {"' + "x" * 5000 + '": 1}',
+        "progress {" + ", ".join(f'"{n}": 1' for n in range(99)) + "}",
+    ]
+    found = progress("\n".join(lines).encode())
+    assert json.loads(encode(list(found))) == list(found)
+    assert found[0] == {"?": 1}
+    assert all(len(one) <= 32 and all(len(name) <= 500 for name in one) for one in found)
+
+
+def test_data_that_trials_cannot_read_is_refused(lab, tmp_path: Path) -> None:
+    if not ROOT:
+        return  # trials run as the same user
+    secret = tmp_path / "lab0" / "data" / "train" / "closed"
+    secret.parent.mkdir(parents=True)
+    secret.touch(mode=0o600)
+    with pytest.raises(ExecutionError, match=r"(?s)closed.*chmod -R a\+rX"):
+        lab(isolation="T3")
+
+
+def test_a_program_that_prints_much_is_not_slowed_by_being_watched(box: Lab) -> None:
+    trial = box.run("for n in range(3000): print(n, flush=True)")
+    assert trial.outcome == "ok"
+    assert trial.cpu_seconds < 0.3
 
 
 def test_cancel_kills_and_reports_nothing(lab) -> None:
@@ -195,3 +226,8 @@ def test_nothing_outlives_the_coordinator(tmp_path: Path, isolation: str, moment
     assert bool(groups) == (isolation == "T3")
     Lab(tmp_path, "T0").executor.close()
     assert not [path for path in (*left, *groups) if path.exists()]
+
+
+def test_where_nothing_works_the_remedy_is_named() -> None:
+    with pytest.raises(ExecutionError, match=r"(?s)cannot be isolated here \(T2 with .*apparmor_restrict"):
+        choose("T2", ["--ro-bind", "/no/such/place", "/x"], ["true"], grouped=False)

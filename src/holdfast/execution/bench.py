@@ -68,7 +68,7 @@ class Bench:
         """A control group for slot `slot`, limited as the problem says; None where there are none."""
         if not self.isolation.groups:
             return None
-        name = f"holdfast-{os.getpid()}-{self.session.directory.name}-{slot}"
+        name = cgroup.name_for(f"{self.session.directory.name}-{slot}")
         group = cgroup.create(name, self.isolation.groups)
         if group is None:
             raise ExecutionError(

@@ -51,18 +51,20 @@ def wall_clock(cores: int) -> Source:
 
 
 def process_tree(root: int) -> Source:
-    """The sum over all descendants of `root` seen at each look, with children they have waited for.
+    """What the descendants of `root` have used as far as looking at them can tell; never too much.
 
-    What starts and ends between two looks is missed unless its parent waits for it.
+    The larger of two sums: the own time of all that was ever seen, and the time of those alive with that of the
+    children they have waited for. What starts and ends between two looks and is not waited for is missed.
     """
     seen: dict[int, float] = {}
 
     def look() -> float:
+        alive = 0.0
         for pid in descendants(root):
             with contextlib.suppress(OSError):
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                waited_for = sum(int(field) for field in fields[13:15]) / TICKS_PER_SECOND
-                seen[pid] = process_clock(pid)() + waited_for
-        return sum(seen.values())
+                seen[pid] = process_clock(pid)()
+                alive += seen[pid] + sum(int(field) for field in fields[13:15]) / TICKS_PER_SECOND
+        return max(sum(seen.values()), alive)
 
     return look

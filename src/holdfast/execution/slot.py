@@ -24,7 +24,7 @@ from holdfast.execution.stage import Stage, staged
 from holdfast.execution.verdict import MAX_DETAIL, ending, progress, scored
 from holdfast.execution.watch import Bounds, Course, Watch
 
-WALL_FACTOR = 2.0
+WALL_FACTOR = 1.5
 """Wall time a trial may take for each second of CPU time: some waiting is honest, sleeping until the end is not."""
 
 

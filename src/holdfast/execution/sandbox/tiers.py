@@ -91,12 +91,12 @@ def choose(wanted: str, base: Sequence[str], runner: Sequence[str], grouped: boo
             _try(candidate, base, runner)
             return msgspec.structs.replace(candidate, lacking="; ".join(reasons))
         except CellError as error:
-            reasons.append(f"{candidate.tier}: {error}")
+            reasons.append(f"{candidate.tier} with {candidate.program}: {error}")
     found = "; ".join(reasons) or f"{wanted} needs root and control groups"
     raise ExecutionError(f"trials cannot be isolated here ({found})", REMEDY)
 
 
-def _candidates(wanted: str, program: Path, groups: Mapping[str, Path]) -> list[Isolation]:
+def _candidates(wanted: str, programs: Sequence[Path], groups: Mapping[str, Path]) -> list[Isolation]:
     """Best first. Root without control groups still has a user per slot, but is no T3."""
     keep = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
     uid = str(FIRST_UID)
@@ -104,8 +104,9 @@ def _candidates(wanted: str, program: Path, groups: Mapping[str, Path]) -> list[
     if os.geteuid() == 0:  # in its own namespace it would still own, and so could write, the kernel's settings
         spaces += tuple(part for path in ROOTS_OWN for part in ("--ro-bind-try", path, path))
     ways: list[Mapping[str, Path]] = [groups, {}] if groups else [{}]
-    root = [Isolation("T3" if way else "T2", program, keep, True, way) for way in ways if os.geteuid() == 0]
-    user = [Isolation("T2", program, spaces, False, way) for way in ways]
+    pairs = [(program, way) for way in ways for program in programs]
+    root = [Isolation("T3" if way else "T2", bwrap, keep, True, way) for bwrap, way in pairs if os.geteuid() == 0]
+    user = [Isolation("T2", bwrap, spaces, False, way) for bwrap, way in pairs]
     return {"T3": [one for one in root if one.tier == "T3"], "T2": user}.get(wanted, root + user)
 
 
@@ -115,8 +116,7 @@ def _try(isolation: Isolation, base: Sequence[str], runner: Sequence[str]) -> No
     nothing = bubblewrap.Mounts({}, {})
     env = {"PATH": "/usr/bin:/bin"}
     line = bubblewrap.arguments(isolation.program, base, nothing, env, isolation.privileges)
-    name = f"holdfast-probe-{os.getpid()}"
-    group = cgroup.create(name, isolation.groups) if isolation.groups else None
+    group = cgroup.create(cgroup.name_for("probe"), isolation.groups) if isolation.groups else None
     cell = None
     try:
         cell = Cell([*line, *runner])
@@ -146,5 +146,7 @@ def _enter(group: cgroup.Group | None, pid: int) -> None:
 
 def _groups() -> Mapping[str, Path]:
     with contextlib.suppress(OSError):
-        return cgroup.own(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
+        places = cgroup.own(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
+        cgroup.clear_dead(places)
+        return places
     return {}
