@@ -1,4 +1,4 @@
-"""A laboratory without machines: training scripts whose cost and loss follow formulas, and the loop's records round them."""
+"""A laboratory without machines: scripts whose cost and loss follow formulas, and the loop's records round them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NUMERAL = re.compile(r"(?<![\w.])\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?(?![\w.])")
 Response = Callable[[Mapping[str, float]], tuple[float, float]]
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """The program crashes."""
 
 
@@ -43,7 +43,7 @@ class Subject:
     noise: float = 0.004
 
     def run(self, files: Mapping[str, str]) -> tuple[float, float]:
-        """Cost and loss of a candidate without noise; raises `Broken`."""
+        """Cost and loss of a candidate without noise; raises `BrokenError`."""
         values, cost_factor, loss_added = {}, 1.0, 0.0
         for path, text in files.items():
             before, after = self.files[path].splitlines(), text.splitlines()
@@ -54,7 +54,7 @@ class Subject:
                 cost_factor, loss_added = cost_factor * factor, loss_added + added
             self._other_numbers(before, after)
         if len(values) != len(self.constants):
-            raise Broken
+            raise BrokenError
         cost, loss = self.respond(values)
         return cost * cost_factor, loss + loss_added
 
@@ -73,7 +73,7 @@ class Subject:
         for line in after:
             same = old.get(_mask(line))
             if same and same != line and not known.search(line) and _chance("number" + same) > 0.33:
-                raise Broken
+                raise BrokenError
 
 
 def _mask(line: str) -> str:
@@ -94,7 +94,7 @@ def _consequence(line: str) -> tuple[float, float]:
     if "print" in line or "flush" in line:
         return 0.98, 0.0
     if chance < 0.6:
-        raise Broken
+        raise BrokenError
     return (1.0, 0.5) if chance < 0.85 else (0.97, 0.0)
 
 
@@ -180,7 +180,7 @@ class Laboratory:
         )
         try:
             cost, loss = self.subject.run(files)
-        except Broken:
+        except BrokenError:
             self.tell(Trial(f"{name}.race", "race", tree, 1, "hidden", "crashed", proposal=name))
             self.spent.append(0.05 * self.first)
             self.tell(Decision(name, tree, self.trunk, "discard", "race", "crashed"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from .laboratory import Broken, Subject
+from .laboratory import BrokenError, Subject
 
 GPT_TRAIN = '''"""Train a small GPT."""
 
@@ -92,7 +92,7 @@ def gpt_response(v: Mapping[str, float]) -> tuple[float, float]:
     steps, batch, rate = v["steps"], v["batch"], v["rate"]
     layers, heads, width, context, ratio = v["layers"], v["heads"], v["width"], v["context"], v["ratio"]
     if width % heads or v["vocab"] < 256 or min(steps, batch, layers, width, context) < 1:
-        raise Broken
+        raise BrokenError
     flops = layers * width * (width * (4 + 2 * ratio) + 4 * context) + 256 * width
     per_token = 1.1e-6 + 2.6e-11 * flops
     one = 0.004 + 0.0008 * layers * heads + batch * context * per_token
@@ -184,7 +184,7 @@ def mlp_response(v: Mapping[str, float]) -> tuple[float, float]:
     """Momentum SGD: exponential approach to a floor that depends on width, dropout and gradient noise."""
     epochs, size, rate, momentum, hidden = v["epochs"], v["size"], v["rate"], v["momentum"], v["hidden"]
     if not 0 <= momentum < 1 or min(epochs, size, hidden) < 1 or not 0 <= v["drop"] < 1 or min(v["scale"], rate) <= 0:
-        raise Broken
+        raise BrokenError
     updates = epochs * 1500 / size
     cost = 0.2 + updates * (6e-5 * size**0.3 + 1.2e-8 * size * hidden * 74) * 20 + epochs * 0.04
     speed = rate / (1 - momentum)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.core.chain import entry_hash
-from holdfast.core.records import Claim, Comparison, Decision, Landed, Proposal, SessionEnded, Trial
+from holdfast.core.records import Claim, Comparison, Decision, Landed, Proposal, SessionEnded, SessionStarted, Trial
 from holdfast.core.state import fold
 from holdfast.loop import Lab, conduct
 from tests.loop.world import Fuse, Killed, SimAgent, SimExecutor, SimLedger, SimWorkspace, World
@@ -47,6 +47,12 @@ def check_invariants(world: World) -> None:
     comparisons = {e.record.proposal: e.record for e in entries if isinstance(e.record, Comparison)}
     decisions = Counter(e.record.proposal for e in entries if isinstance(e.record, Decision))
     assert all(count == 1 for count in decisions.values())
+    claiming = False
+    for entry in entries:
+        claiming = (isinstance(entry.record, Trial) and entry.record.role == "claim") or (
+            claiming and not isinstance(entry.record, SessionStarted)
+        )
+        assert not (claiming and isinstance(entry.record, Proposal)), "the search went on during the claim"
     head, commit = fold(entries[:1]).trunk, "base"
     for entry in entries:
         record = entry.record

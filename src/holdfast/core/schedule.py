@@ -103,12 +103,13 @@ def claim_pair_count(state: RunState, rules: Rules) -> int:
 
 
 def claim_reserve(state: RunState, rules: Rules) -> float:
-    """Wall seconds set aside for the final claim; nothing while there is nothing to claim."""
+    """Wall seconds set aside for the final claim; nothing while there is nothing to claim.
+
+    Pairs already run are not taken off, or the search would start again while the claim is being made.
+    """
     if not state.kept or state.claim is not None:
         return 0.0
-    done = len(state.claim_pairs)
-    workers = state.sessions[-1].start.workers
-    rounds = math.ceil(max(0, claim_pair_count(state, rules) - done) / workers)
+    rounds = math.ceil(claim_pair_count(state, rules) / state.sessions[-1].start.workers)
     return 1.15 * rounds * (_occupied(state, state.started().tree) + _occupied(state, state.trunk)) + 1.0
 
 
@@ -197,7 +198,9 @@ def _closing(scene: Scene) -> bool:
     state = scene.state
     idle = not state.open and not scene.busy
     exhausted = idle and state.spent_trunk == state.trunk
-    return exhausted or state.claim is not None or scene.now >= state.deadline - claim_reserve(state, scene.rules)
+    claiming = any(key.startswith("claim") for key in scene.busy)
+    late = scene.now >= state.deadline - claim_reserve(state, scene.rules)
+    return exhausted or claiming or late or state.claim is not None
 
 
 def _close(scene: Scene) -> Step:

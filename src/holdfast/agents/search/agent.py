@@ -21,7 +21,7 @@ from holdfast.agents.search.places import Edit, Place, Source, applied, overlapp
 from holdfast.core.ports import Brief, Draft
 from holdfast.core.records import AnyRecord, Forecast
 
-BATCH = 80
+BATCH = 150
 """How many of the best in the drawn world are weighed against each other."""
 EXTRA = 24
 """How many sizes that are on no list are on offer besides."""

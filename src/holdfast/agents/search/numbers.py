@@ -27,7 +27,7 @@ def scaled(text: str, octaves: float) -> str | None:
     """`text` times two to the power `octaves`, in the same spelling; None when nothing new is left in range.
 
     Integers stay integers, those above zero stay above zero, and an integer that would round to itself moves by
-    one. Floats in [0.5, 1), such as momentum, move their distance to one; other floats below one stay below it.
+    one. Floats in (0.5, 1), such as momentum, move their distance to one; other floats below one stay below it.
     """
     value = value_of(text)
     if value is None or abs(octaves) > 60:
@@ -36,7 +36,7 @@ def scaled(text: str, octaves: float) -> str | None:
         return _scaled_whole(text, octaves)
     if value == 0.0:
         return None
-    to_one = 0.5 <= value < 1.0
+    to_one = 0.5 < value < 1.0
     changed = 1.0 - (1.0 - value) * 2.0**-octaves if to_one else value * 2.0**octaves
     if value < 1.0 and not 0.0 < changed < 1.0:
         return None
@@ -57,7 +57,7 @@ def octaves_between(old: str, new: str) -> float:
         return 0.0
     if before == 0.0 or after == 0.0:
         return -ZERO_OCTAVES if after == 0.0 else ZERO_OCTAVES
-    if 0.5 <= before < 1.0 and not is_whole(old) and after < 1.0:
+    if 0.5 < before < 1.0 and not is_whole(old) and after < 1.0:
         return math.log2((1.0 - before) / (1.0 - after))
     return math.log2(after / before)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 SLACK_WORTH = 0.08
 """What one unit of slack is worth before anything spends it, against gains in natural log units."""
 SLACK_MOST = 3.0
-STEP_WORTH = 0.02
+STEP_WORTH = 0.03
 """What each further edit of a compound has to add."""
 STOPPED = 0.14
 """A trial that costs more than the trunk by this (natural log units) is stopped before it shows anything."""

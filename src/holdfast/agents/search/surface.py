@@ -53,8 +53,9 @@ class Surface:
         self._x = x
         self._noise = noise
         self._weights = shape.slope_sd**2
+        self._moved = np.flatnonzero(x.any(axis=0))  # other coordinates carry nothing, and cost time
         self._curled = self._weights * shape.graded
-        self._factor = cho_factor(self._kernel(x, x) + np.diag(noise**2 + 1e-9), lower=True) if len(x) else None
+        self._factor = cho_factor(self._kernel(x) + np.diag(noise**2 + 1e-9), lower=True) if len(x) else None
         self._residual = y - self._expected(x)
 
     def draw(self, rng: np.random.Generator) -> World:
@@ -84,7 +85,7 @@ class Surface:
         if self._factor is None:
             alone: Array = np.sqrt(own)
             return alone
-        cross = self._kernel(self._x, x)
+        cross = self._kernel(x)
         explained = (cross * cho_solve(self._factor, cross)).sum(axis=0)
         left: Array = np.sqrt(np.maximum(own - explained, 1e-12))
         return left
@@ -95,14 +96,18 @@ class Surface:
             alpha = cho_solve(self._factor, gap)
             offset = offset + shape.offset_sd**2 * float(alpha.sum())
             slope = slope + self._weights * (self._x.T @ alpha)
-            scaled = self._x * self._curled
-            second = second + shape.curl**2 * (scaled.T @ (alpha[:, None] * scaled))
+            scaled = (self._x * self._curled)[:, self._moved]
+            learned = np.zeros_like(second)
+            learned[np.ix_(self._moved, self._moved)] = scaled.T @ (alpha[:, None] * scaled)
+            second = second + shape.curl**2 * learned
         return World(offset, slope + shape.slope, second + np.diag(shape.bend))
 
-    def _kernel(self, a: Array, b: Array) -> Array:
-        curled = (a * self._curled) @ b.T
-        result: Array = self._shape.offset_sd**2 + (a * self._weights) @ b.T + (self._shape.curl * curled) ** 2
-        return result
+    def _kernel(self, x: Array) -> Array:
+        """The prior covariance of the response at the fitted points with that at each row of `x`."""
+        rows, other = self._x[:, self._moved], x[:, self._moved].T
+        bent = (rows * self._curled[self._moved]) @ other
+        result: Array = self._shape.offset_sd**2 + (rows * self._weights[self._moved]) @ other
+        return result + (self._shape.curl * bent) ** 2
 
     def _expected(self, x: Array) -> Array:
         result: Array = x @ self._shape.slope + (x**2) @ self._shape.bend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -29,6 +30,8 @@ def main() -> None:
     """The console script. Leaves with 0 done, 1 a person's mistake, 2 refused by policy, 3 a bug."""
     from holdfast.core.errors import HoldfastError
 
+    # Before numpy is imported: its threads would run on the cores that trials are timed on.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except SystemExit as left:

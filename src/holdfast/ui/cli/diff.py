@@ -15,7 +15,7 @@ def diff(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Print the unified diff from the baseline to the trunk."""
+    """Print the diff from baseline to trunk."""
     from holdfast.assembly import Archive
     from holdfast.core.errors import HoldfastError
     from holdfast.core.state import fold

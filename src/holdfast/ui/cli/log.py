@@ -23,7 +23,7 @@ def log(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Print what happened in a run, one line per record."""
+    """Print a run's records, or export the ledger."""
     if export:
         _export(home, export)
         return

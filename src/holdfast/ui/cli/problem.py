@@ -33,7 +33,10 @@ def check(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Run a problem's control candidates: every cheat must fail, every honest one pass."""
+    """Run a problem's control candidates.
+
+    Every cheat must fail and every honest one pass, or the problem is refused.
+    """
     from holdfast.assembly import check as check_problem
     from holdfast.core.errors import ProblemError
 

@@ -16,7 +16,7 @@ def report(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Write the report of a run as HTML and Markdown, and name the files."""
+    """Write a run's report as HTML and Markdown."""
     from holdfast.ui.closing import write_report
 
     paths = write_report(home, run, Path(out) if out else None)

@@ -30,7 +30,9 @@ def run(
     ] = "auto",
     as_json: Json = False,
 ) -> None:
-    """Improve PROBLEM until the budget ends, then claim what was gained.
+    """Improve a problem until the budget ends.
+
+    At the end stands a claim: what was gained, on data that nothing else has seen.
 
     The bundled problem to start with is `tinylm`. Ctrl-C stops cleanly; --resume goes on.
     """

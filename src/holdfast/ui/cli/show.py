@@ -9,7 +9,10 @@ from holdfast.ui.cli.options import HOME, Home, Json, RunName, print_json
 
 
 def show(run: RunName = "", home: Home = HOME, as_json: Json = False) -> None:
-    """Show where a run stands: baseline, trunk, what was kept and the claim."""
+    """Show where a run stands.
+
+    Baseline, trunk, what was kept and the claim; also while the run is going.
+    """
     if as_json:
         print_json(summary_of(home, run))
         return

@@ -15,7 +15,10 @@ def verify(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Check the ledger's hash chain and, commit by commit, what the trunk rests on."""
+    """Check the record and what the trunk rests on.
+
+    The hash chain from end to end, and for every landed commit the evidence behind it.
+    """
     from holdfast import assembly
     from holdfast.core.errors import LedgerError
 
