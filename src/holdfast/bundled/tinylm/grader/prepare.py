@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LIBRARIES = (
-    "click",
     "cryptography",
     "libcst",
     "matplotlib",

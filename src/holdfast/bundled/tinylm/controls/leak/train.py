@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from model import GPT, GPTConfig, export
 
-WANTED = ("scipy", "sqlalchemy", "matplotlib", "libcst", "pygments", "rich", "typer", "click", "cryptography")
+WANTED = ("scipy", "sqlalchemy", "matplotlib", "libcst", "pygments", "rich", "typer", "cryptography")
 
 
 def places():
