@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.decide import judge, level, losing_over, race_failure, share
-from holdfast.core.measure import Noise
+from holdfast.core.decide import judge, level, losing_over, pairs_needed, race_failure, share, too_dear
+from holdfast.core.measure import Noise, evidence
 from holdfast.core.problem import Metric
 from holdfast.core.records import BaselineMeasured, Limit, Trial
 from holdfast.core.settings import Rules
@@ -103,3 +105,35 @@ def test_the_race_only_screens():
 def test_only_metered_costs_are_stopped_while_racing():
     assert losing_over(10.0, METRIC, RULES) == pytest.approx(11.5)
     assert losing_over(10.0, Metric(name="accuracy", goal="maximize"), RULES) is None
+
+
+@given(st.floats(0.02, 3.0), st.floats(0.001, 0.2))
+def test_clearer_effects_need_fewer_pairs(effect, sigma):
+    needed = pairs_needed(effect, sigma, 0.0004, RULES)
+    assert needed >= RULES.min_pairs
+    assert pairs_needed(effect * 1.5, sigma, 0.0004, RULES) <= needed
+    assert pairs_needed(effect, sigma * 1.5, 0.0004, RULES) >= needed
+
+
+def test_the_estimate_of_pairs_is_about_right():
+    """Where it says n pairs, n to 2n pairs of exactly that effect pass the level."""
+    for effect in (0.05, 0.1, 0.3):
+        needed = round(pairs_needed(effect, 0.03, level(1, 0, RULES), RULES))
+        wiggle = [0.03 * (-1) ** n for n in range(2 * needed)]
+        history = Noise(0.03**2 * 10, 10.0)
+        assert evidence([effect + w for w in wiggle], history) * level(1, 0, RULES) >= 1
+        assert (
+            evidence([effect + w for w in wiggle[: max(2, needed // 2)]], history) * level(1, 0, RULES) < 1
+            or needed < 5
+        )
+
+
+def test_no_effect_is_never_proven():
+    assert pairs_needed(0.0, 0.03, 0.001, RULES) == math.inf
+    assert too_dear(0.0, math.inf, 1.0, 100.0)
+
+
+def test_a_small_gain_that_would_eat_the_budget_is_left():
+    assert "of the time left" in too_dear(math.log(1.05), 8, 20.0, 300.0)
+    assert too_dear(math.log(2.0), 3, 20.0, 300.0) == ""
+    assert too_dear(math.log(1.05), 8, 0.1, 300.0) == ""

@@ -18,6 +18,9 @@ from holdfast.core.problem import HARNESS_METRICS, Metric
 from holdfast.core.records import BaselineMeasured, CheckResult, Trial
 from holdfast.core.settings import Rules
 
+MIXTURE_COST = 3.0
+"""What spreading the evidence over all effect sizes costs, in nats; measured for effects of 2 to 20 sigma."""
+
 METHOD = "paired t-mixture e-process, e-LOND over the run"
 
 
@@ -71,10 +74,31 @@ def race_failure(trial: Trial, incumbent_score: float, baseline: BaselineMeasure
     if missed:
         return missed
     effect = pair_effect(trial.score, incumbent_score, metric)
-    needed = rules.worth if metric.scale == "ratio" else rules.worth * baseline.noise
-    if effect < needed:
+    if effect < worthwhile(baseline, metric, rules):
         return f"no better in the race: {describe(effect, metric)}"
     return ""
+
+
+def pairs_needed(effect: float, sigma: float, level: float, rules: Rules) -> float:
+    """About how many pairs will prove an additive `effect` against noise `sigma`; infinite for no effect.
+
+    After n pairs the log of the evidence is near n * (effect / sigma)^2 / 2, less what the mixture costs.
+    """
+    if effect <= 0:
+        return math.inf
+    return max(rules.min_pairs, 2 * (math.log(1 / level) + MIXTURE_COST) * (sigma / effect) ** 2)
+
+
+def too_dear(effect: float, pairs: float, pair_seconds: float, seconds_left: float) -> str:
+    """Why a small gain is not worth proving now; empty when it is.
+
+    `pair_seconds` is wall time per pair with all slots at work. A gain is worth a share of the time left that is no
+    greater than its logarithm: in that share, the rest of the search is expected to find as much.
+    """
+    share_of_time = pairs * pair_seconds / max(seconds_left, 1e-9)
+    if effect >= share_of_time:
+        return ""
+    return f"proving {math.exp(effect):.3g}x would take about {pairs:.0f} pairs, {share_of_time:.0%} of the time left"
 
 
 def judge(
@@ -97,8 +121,15 @@ def judge(
     checks = check_means(
         [candidate.values for _, candidate in pairs], baseline.limits, baseline.spread, _spread_freedom(baseline)
     )
-    verdict, reason = _verdict(len(pairs), high, e_value * level, checks, baseline, metric, rules)
-    return Judged(len(pairs), mean, low, high, e_value, checks, verdict, reason, residual_noise(effects))
+    judged = Judged(len(pairs), mean, low, high, e_value, checks, "more", "", residual_noise(effects))
+    outlook = pairs_needed(high, known.plus(judged.residual).sigma, level, rules)
+    verdict, reason = _verdict(judged, level, outlook, worthwhile(baseline, metric, rules), rules)
+    return msgspec.structs.replace(judged, next=verdict, reason=reason)
+
+
+def worthwhile(baseline: BaselineMeasured, metric: Metric, rules: Rules) -> float:
+    """The smallest additive effect that is worth a comparison."""
+    return rules.worth if metric.scale == "ratio" else rules.worth * baseline.noise
 
 
 def describe(effect: float, metric: Metric) -> str:
@@ -129,28 +160,23 @@ def _spread_freedom(baseline: BaselineMeasured) -> float:
 
 
 def _verdict(
-    pairs: int,
-    high: float,
-    scaled_evidence: float,
-    checks: Sequence[CheckResult],
-    baseline: BaselineMeasured,
-    metric: Metric,
-    rules: Rules,
+    judged: Judged, level: float, outlook: float, worth: float, rules: Rules
 ) -> tuple[Literal["keep", "discard", "more"], str]:
-    worth = rules.worth if metric.scale == "ratio" else rules.worth * baseline.noise
-    failing = [check.name for check in checks if not check.holds]
-    if pairs >= rules.min_pairs and scaled_evidence >= 1 and not failing:
+    """Keep, give up or go on; `outlook` is how many pairs even the upper end of the effect's interval would take."""
+    if judged.pairs < rules.min_pairs:
+        return "more", ""
+    failing = ", ".join(check.name for check in judged.checks if not check.holds)
+    if judged.evidence * level >= 1 and not failing:
         return "keep", "better beyond the level, checks hold"
-    if pairs >= rules.min_pairs and high < worth:
+    if judged.high < worth:
         return "discard", "not better by enough to matter"
-    hopeless = [check.name for check in checks if _beyond(check)]
-    if pairs >= rules.min_pairs and hopeless:
-        return "discard", f"check fails: {', '.join(hopeless)}"
-    if pairs >= rules.max_pairs:
-        return (
-            "discard",
-            f"check not settled: {', '.join(failing)}" if failing else "not settled within the pairs allowed",
-        )
+    hopeless = ", ".join(check.name for check in judged.checks if _beyond(check))
+    if hopeless:
+        return "discard", f"check fails: {hopeless}"
+    if judged.pairs >= rules.max_pairs:
+        return "discard", f"check not settled: {failing}" if failing else "not settled within the pairs allowed"
+    if outlook > rules.max_pairs:
+        return "discard", f"not settled: it would take more than {rules.max_pairs} pairs"
     return "more", ""
 
 

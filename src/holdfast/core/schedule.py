@@ -143,7 +143,7 @@ def _consequence(scene: Scene) -> Step | None:
     for attempt in state.open.values():
         if _in_flight(scene, attempt):
             continue
-        records = verdicts.settle(state, attempt, scene.rules)
+        records = verdicts.settle(state, attempt, scene.rules, _search_end(scene) - scene.now)
         if attempt.proposal.parent != state.trunk and not any(isinstance(r, Decision) for r in records):
             return Merge(attempt.proposal.id)
         if records:
@@ -162,7 +162,7 @@ def _in_flight(scene: Scene, attempt: Attempt) -> bool:
 def _advance(scene: Scene) -> Step:
     """Use a free slot: pairs first, so that gains land early, then races, then a new proposal."""
     state = scene.state
-    end = state.deadline - claim_reserve(state, scene.rules)
+    end = _search_end(scene)
     if not scene.free:
         return Wait(end)
     for attempt in state.open.values():
@@ -176,6 +176,11 @@ def _advance(scene: Scene) -> Step:
     if state.spent_trunk != state.trunk and end - scene.now > _occupied(state, state.trunk):
         return Ask()
     return Wait(end)
+
+
+def _search_end(scene: Scene) -> float:
+    """Unix time at which the search must make room for the claim."""
+    return scene.state.deadline - claim_reserve(scene.state, scene.rules)
 
 
 def _next_pair(scene: Scene, attempt: Attempt) -> int | None:
@@ -199,7 +204,7 @@ def _closing(scene: Scene) -> bool:
     idle = not state.open and not scene.busy
     exhausted = idle and state.spent_trunk == state.trunk
     claiming = any(key.startswith("claim") for key in scene.busy)
-    late = scene.now >= state.deadline - claim_reserve(state, scene.rules)
+    late = scene.now >= _search_end(scene)
     return exhausted or claiming or late or state.claim is not None
 
 

@@ -68,7 +68,7 @@ def measure_baseline(state: RunState) -> BaselineMeasured:
     )
 
 
-def settle(state: RunState, attempt: Attempt, rules: Rules) -> tuple[AnyRecord, ...]:
+def settle(state: RunState, attempt: Attempt, rules: Rules, seconds_left: float) -> tuple[AnyRecord, ...]:
     """What the attempt's measurements imply by now: nothing yet, an admission, or a verdict.
 
     A race is held against the parent's score, so that a change is judged by what it adds.
@@ -86,6 +86,9 @@ def settle(state: RunState, attempt: Attempt, rules: Rules) -> tuple[AnyRecord, 
         return (_discard(state, attempt, "race", failure, _race_effect(state, attempt), (attempt.race.id,)),)
     order = state.admitted + 1
     level = decide.level(order, len(state.kept), rules)
+    dear = _too_dear(state, attempt, level, rules, seconds_left)
+    if dear:
+        return (_discard(state, attempt, "race", dear, _race_effect(state, attempt), (attempt.race.id,)),)
     return (Admitted(attempt.proposal.id, attempt.proposal.tree, state.trunk, order, level),)
 
 
@@ -123,6 +126,19 @@ def claim(state: RunState) -> Claim:
         checks=checks,
         trials=_ids(pairs),
     )
+
+
+def _too_dear(state: RunState, attempt: Attempt, level: float, rules: Rules, seconds_left: float) -> str:
+    """Whether proving what the race promises would cost more of the time left than it is worth (ratio scale only)."""
+    metric = state.started().spec.metric
+    race = attempt.race
+    if metric.scale != "ratio" or race is None or race.score is None or attempt.proposal.parent != state.trunk:
+        return ""
+    effect = pair_effect(race.score, state.incumbent_score, metric)
+    pairs = decide.pairs_needed(effect, state.noise.sigma, level, rules)
+    slots = state.sessions[-1].start.workers
+    pair_seconds = (race.occupied_seconds + state.occupied.get(state.trunk, race.occupied_seconds)) / slots
+    return decide.too_dear(effect, pairs, pair_seconds, seconds_left)
 
 
 def _infra_failures(state: RunState, attempt: Attempt) -> int:
