@@ -251,3 +251,11 @@ def test_trials_say_what_held(box: Lab) -> None:
     for name in ("namespaces", "files", "network", "cpu_charge", "processes", "disk", "seccomp"):
         assert trial.controls[name] == "enforced"
     assert (trial.controls["uid"] == "enforced") == (trial.tier == "T3")
+
+
+def test_programs_behind_alternatives_can_be_reached(box: Lab) -> None:
+    """Debian's awk is a link to /etc/alternatives, which the slot's user must be able to walk through."""
+    assert (
+        box.printed("import os; print(oct(os.stat('/etc').st_mode & 0o777), os.listdir('/etc') != [])")
+        == "0o755 True\n"
+    )

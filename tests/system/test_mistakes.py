@@ -69,13 +69,17 @@ def test_a_source_file_that_is_not_utf8(lab):
         "raise SystemExit(3)",
         'print({"error": 1})',
         "",
-        "print('{\"error\": NaN}')",
         "import sys; sys.exit(0)",
     ],
 )
 def test_a_grader_that_prints_rubbish(lab, source):
     (lab.pi / "grader" / "grade.py").write_text(source)
     refuse(lab, "run", "./pi", "--budget", "20s", saying="grader")
+
+
+def test_a_grade_that_is_no_number(lab):
+    (lab.pi / "grader" / "grade.py").write_text("print('{\"error\": NaN}')")
+    refuse(lab, "run", "./pi", "--budget", "20s", saying="error is not finite")
 
 
 def test_a_check_on_a_value_that_the_grader_does_not_give(lab):

@@ -153,14 +153,14 @@ class Book:
             self.trial(f"{name}.race", "race", attempt.proposal.tree, self.better(factor), proposal=name, **more),
             after=self.better(factor) / 2 + 0.4,
         )
-        self.add(*verdicts.settle(self.state, attempt, self.rules))
+        self.add(*verdicts.settle(self.state, attempt, self.rules, math.inf))
 
     def confirm(self, attempt: Attempt, factor: float) -> None:
         """Pairs until there is a verdict; a keep lands."""
         name, trees = attempt.proposal.id, (self.state.trunk, attempt.proposal.tree)
         for number in range(self.rules.max_pairs):
             self.pair(f"{name}.{number}", "confirm", trees, (self.truth, self.better(factor)), proposal=name)
-            self.add(*verdicts.settle(self.state, attempt, self.rules))
+            self.add(*verdicts.settle(self.state, attempt, self.rules, math.inf))
             if attempt.decision is not None:
                 break
         if attempt.decision is not None and attempt.decision.verdict == "keep":

@@ -123,5 +123,6 @@ def test_a_baseline_that_fails_is_named():
     tree = book.state.started().tree
     book.pair("baseline.0", "baseline", (tree, tree), (9, 9), outcome="crashed", score=None, detail="No module x")
     assert (
-        sentence(book.end("failed").state) == "tinylm has no baseline: the unchanged program is crashed: No module x."
+        sentence(book.end("failed").state)
+        == "tinylm has no baseline: the unchanged program came out crashed: No module x."
     )

@@ -31,7 +31,7 @@ def failed() -> tuple[Book, Busy]:
     book = Book().start()
     tree = book.state.started().tree
     book.pair("baseline.0", "baseline", (tree, tree), (9, 9), outcome="crashed", score=None, detail=ALL)
-    return book.end("failed", "the unchanged program is crashed"), {}
+    return book.end("failed", "the unchanged program came out crashed"), {}
 
 
 def idle() -> tuple[Book, Busy]:

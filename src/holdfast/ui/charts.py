@@ -59,7 +59,7 @@ def progress(state: RunState) -> str:
     _effect_axis(axes, metric, [v.effect for v in values] + ([claim.ratio] if claim else []), "y")
     _time_axis(axes)
     axes.set_ylabel(_effect_name(metric))
-    axes.legend(loc="upper left", frameon=False)
+    axes.legend(loc="lower right", frameon=False)
     return svg(figure, "progress", f"Progress of {state.started().problem} over time")
 
 

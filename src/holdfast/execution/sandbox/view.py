@@ -81,7 +81,8 @@ def system_mounts(stubs: Path) -> list[str]:
 
     `stubs` holds the files `passwd` and `group` that stand for the real ones.
     """
-    arguments = ["--ro-bind", "/usr", "/usr"]
+    # /etc would be made for its owner alone, and a trial's own user reaches awk through /etc/alternatives.
+    arguments = ["--ro-bind", "/usr", "/usr", "--perms", "0755", "--dir", "/etc"]
     for name in SYSTEM:
         path = Path(name)
         if path.is_symlink():
