@@ -16,27 +16,29 @@ import msgspec
 
 import holdfast
 from holdfast.core.chain import Head
-from holdfast.core.errors import HoldfastError, LedgerError, ProblemError
+from holdfast.core.errors import HoldfastError, LedgerError, ProblemError, WorkspaceError
 from holdfast.core.ports import Agent, Executor, Job
-from holdfast.core.records import Claim, Entry, ProblemChecked, RunStarted, SessionStarted
+from holdfast.core.records import ClaimBegun, Entry, Landed, ProblemChecked, RunStarted, SessionStarted
 from holdfast.core.settings import Rules
 from holdfast.core.state import RunState, fold
+from holdfast.ledger.claims import verify_claims
 from holdfast.ledger.export import export, verify_export
 from holdfast.ledger.landings import verify_landings
-from holdfast.ledger.lease import Lease
+from holdfast.ledger.lease import Lease, held
 from holdfast.ledger.store import SqlLedger
-from holdfast.ledger.verify import verify_rows
+from holdfast.ledger.verify import walk_rows
 from holdfast.loop import Lab, conduct
 from holdfast.problems import places
 from holdfast.problems.catalog import Catalog
 from holdfast.problems.load import Problem, load
-from holdfast.problems.prepare import prepare
+from holdfast.problems.prepare import Splits, prepare
 from holdfast.problems.scaffold import Sketch
 from holdfast.problems.scaffold import new as new_problem
 from holdfast.problems.workspace import GitWorkspace
 
 DEFAULT_BUDGET = 600.0
 __all__ = ["Archive", "RunOptions", "Sketch", "Verification", "check", "new_problem", "run", "verify"]
+LEDGER = "ledger.db"
 BUNDLED = Path(__file__).parent / "bundled"
 
 Watch = Callable[[RunState, Mapping[str, Job]], None]
@@ -63,20 +65,22 @@ def run(options: RunOptions, watch: Watch, stop_asked: Callable[[], bool], began
     """
     began = time.time() if began is None else began
     home = options.home.absolute()
-    problem = None if options.resume else _catalog(home).find(options.problem)
-    with contextlib.closing(SqlLedger(_writable(home) / "ledger.db")) as ledger:
+    fresh = None if options.resume else _sound(home, options)
+    with contextlib.closing(open_ledger(home) if options.resume else SqlLedger(_writable(home) / LEDGER)) as ledger:
         past = _resumable(ledger, options) if options.resume else None
-        problem = problem or _problem_of(home, past or RunState())
+        problem, splits = fresh or _unchanged(home, past or RunState())
         with Lease(home, problem.spec.problem.name):
             if past:
                 past = fold(ledger.entries(past.name))
-                name, workspace, start = past.name, _reopen(problem, home, past), past.started()
+                name, start = past.name, past.started()
+                workspace = places.resume(problem, home, name, start.commit, past.commit)
             else:
-                name, workspace, start = _begin(ledger, problem, home, options)
+                name, workspace, start = _begin(ledger, problem, splits, home, options)
             budget = max(1.0, _budget(options, past) - (time.time() - began))
             agent = _agent(start.agent, start.seed, problem)
-            with contextlib.closing(_executor(problem, home, workspace, options, name)) as executor:
-                session = SessionStarted(budget, executor.slots, executor.tier, holdfast.__version__)
+            with contextlib.closing(_executor(problem, splits, workspace, options, name)) as executor:
+                uses = _sealed_uses(ledger, start.data.get("sealed", ""), name)
+                session = SessionStarted(budget, executor.slots, executor.tier, holdfast.__version__, uses)
                 ledger.append(name, [session] if past else [start, session])
                 return conduct(
                     Lab(ledger, workspace, executor, agent, options.rules, time.time, stop_asked, watch), name
@@ -87,13 +91,14 @@ def check(home: Path, name: str, workers: int | None, say: Callable[[str], None]
     """Run a problem's control candidates and record how they came out."""
     from holdfast.problems.check import check as check_problem
 
-    home = _writable(home)
+    home = home.absolute()
     problem = _catalog(home).find(name)
+    places.require_clean(problem, home)
     run_name = f"check-{problem.spec.problem.name}"
-    with contextlib.closing(SqlLedger(home / "ledger.db")) as ledger, Lease(home, problem.spec.problem.name):
+    with contextlib.closing(SqlLedger(_writable(home) / LEDGER)) as ledger, Lease(home, problem.spec.problem.name):
         workspace = places.rehearse(problem, home, run_name)
         options = RunOptions(home, workers=workers)
-        executor = _executor(problem, home, workspace, options, run_name)
+        executor = _executor(problem, prepare(problem, home), workspace, options, run_name)
         with contextlib.closing(executor):
             record = check_problem(problem, workspace.tree, workspace, executor, say)
         ledger.append(run_name, [record])
@@ -135,32 +140,32 @@ class Archive:
         return list(self.ledger.entries(run))
 
     def workspace(self, state: RunState) -> GitWorkspace:
-        """The trees of a run."""
-        return _reopen(_problem_of(self.home, state), self.home, state)
+        """The trees of a run, for reading; its problem may have changed since."""
+        return self.trees(state.name, state.started())
+
+    def trees(self, run: str, start: RunStarted) -> GitWorkspace:
+        """The trees of `run`, found by what its first record says."""
+        home = self.home.absolute()
+        problem = Problem(start.spec, _root(home, start), start.problem_digest)
+        return places.reopen(problem, home, run, start.commit)
 
 
 def alive(home: Path, problem: str) -> bool:
     """Whether a coordinator is running `problem` in `home` just now."""
-    if not (home / "leases" / f"{problem}.lock").exists():
-        return False
-    try:
-        Lease(home, problem).close()
-    except LedgerError:
-        return True
-    return False
+    return held(home, problem)
 
 
 def open_ledger(home: Path) -> SqlLedger:
     """The ledger of an existing home; raises `LedgerError` when there is none."""
-    if not (home / "ledger.db").is_file():
+    if not (home / LEDGER).is_file():
         raise LedgerError(
             f"there is no ledger in {home}", "`holdfast run tinylm` starts one; --home names another place"
         )
-    return SqlLedger(home / "ledger.db", create=False)
+    return SqlLedger(home / LEDGER, create=False)
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What `holdfast verify` found: the head of an unbroken chain, and the landed commits that do not check out."""
+    """What `holdfast verify` found: the head of an unbroken chain, and what does not rest on the records in it."""
 
     head: Head
     landed: int
@@ -168,23 +173,35 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 def verify(home: Path) -> Verification:
-    """Walk the whole chain and every landed commit's evidence; raises `LedgerError` at the first broken record."""
+    """Walk the whole chain, every landed commit's evidence and every claim's.
+
+    All of it is judged by that one walk, never by a query that might miss records. Raises `LedgerError` at the first
+    broken record.
+    """
     with Archive(home) as archive:
+        archive.ledger.check()
         witness = archive.ledger.witness
-        head = verify_rows(archive.ledger.rows(), witness.read() if witness else None)
-        states = [fold(archive.entries(name)) for name in archive.runs()]
-        landed = [state for state in states if any(kept.landed for kept in state.kept)]
-        commits = _Commits([archive.workspace(state) for state in landed])
-        faults = verify_landings(archive.ledger.entries(), commits.look_up)
-        count = sum(kept.landed is not None for state in landed for kept in state.kept)
-        return Verification(head, count, tuple(faults))
+        steps = list(walk_rows(archive.ledger.rows(), witness.read() if witness else None))
+        head, entries = steps[-1][1] if steps else Head(), [entry for entry, _ in steps]
+        commits = _Commits(archive, entries)
+        faults = [*commits.faults, *verify_landings(entries, commits.look_up), *verify_claims(entries)]
+        landed = sum(isinstance(entry.record, Landed) for entry in entries)
+        return Verification(head, landed, tuple(faults))
 
 
 class _Commits:
-    """The commits of several repositories as one collection."""
+    """The commits of the repositories of all runs that landed something, as one collection."""
 
-    def __init__(self, workspaces: list[GitWorkspace]) -> None:
-        self._workspaces = workspaces
+    def __init__(self, archive: Archive, entries: list[Entry]) -> None:
+        self.faults: list[str] = []
+        self._workspaces: list[GitWorkspace] = []
+        landed = {entry.run for entry in entries if isinstance(entry.record, Landed)}
+        for entry in entries:
+            if isinstance(entry.record, RunStarted) and entry.run in landed:
+                try:
+                    self._workspaces.append(archive.trees(entry.run, entry.record))
+                except WorkspaceError as error:
+                    self.faults.append(f"the commits of {entry.run}: {error.message}")
 
     def look_up(self, commit: str) -> tuple[str, tuple[str, ...], str] | None:
         found = (workspace.look_up(commit) for workspace in self._workspaces)
@@ -225,16 +242,23 @@ def _writable(home: Path) -> Path:
     return home
 
 
+def _sound(home: Path, options: RunOptions) -> tuple[Problem, Splits]:
+    """The problem of a new run and its data, looked at before anything is written: a refusal leaves nothing behind."""
+    problem = _catalog(home).find(options.problem)
+    _agent(options.agent, options.seed, problem)
+    places.require_clean(problem, home)
+    return problem, prepare(problem, home)
+
+
 def _begin(
-    ledger: SqlLedger, problem: Problem, home: Path, options: RunOptions
+    ledger: SqlLedger, problem: Problem, splits: Splits, home: Path, options: RunOptions
 ) -> tuple[str, GitWorkspace, RunStarted]:
     """Name a new run on `problem`, make its trunk, and say what its first record is."""
     spec = problem.spec
     count = sum(run.rpartition("-")[0] == spec.problem.name for run in ledger.runs())
     name = f"{spec.problem.name}-{count + 1}"
-    splits = prepare(problem, home)
     workspace = places.start(problem, home, name)
-    data = {split: splits.digests[split] for split, files in splits.files.items() if files}
+    data = _digests(splits)
     record = RunStarted(
         problem=spec.problem.name,
         problem_digest=problem.digest,
@@ -247,7 +271,6 @@ def _begin(
         root=str(problem.root),
         data=data,
         files={split: splits.files[split] for split in data},
-        sealed_uses=_sealed_uses(ledger, data.get("sealed", "")),
         environment=_environment(spec.work.packages),
     )
     return name, workspace, record
@@ -277,37 +300,49 @@ def _budget(options: RunOptions, past: RunState | None) -> float:
     return past.budget_left
 
 
-def _problem_of(home: Path, state: RunState) -> Problem:
-    """The problem a run is about, unchanged since it began."""
-    record = state.started()
+def _digests(splits: Splits) -> dict[str, str]:
+    """The digests of the splits that hold anything, as the ledger keeps them."""
+    return {split: splits.digests[split] for split, files in splits.files.items() if files}
+
+
+def _root(home: Path, record: RunStarted) -> Path:
+    """A problem's directory: its copy in the home, which may have been moved, or where it was."""
     root = Path(record.root)
-    kept = home.absolute() / "problems" / root.name
-    problem = load(kept if kept.is_dir() else root)
+    kept = home / "problems" / root.name
+    return kept if kept.is_dir() else root
+
+
+def _unchanged(home: Path, state: RunState) -> tuple[Problem, Splits]:
+    """The problem and the data of a run that goes on: those it began with, or its numbers would not be of one kind."""
+    record = state.started()
+    problem = load(_root(home, record))
     if problem.digest != record.problem_digest:
         raise ProblemError(f"{problem.root} has changed since {state.name} began", "start a new run, without --resume")
-    return problem
+    splits = prepare(problem, home)
+    now = _digests(splits)
+    changed = sorted(split for split in now | record.data if now.get(split) != record.data.get(split))
+    if changed:
+        raise ProblemError(
+            f"the data of {state.name} is not what it began with: {', '.join(changed)} changed in {splits.root}",
+            f"put it back, or delete {splits.root} to have it prepared again; or start a new run, without --resume",
+        )
+    return problem, splits
 
 
-def _reopen(problem: Problem, home: Path, state: RunState) -> GitWorkspace:
-    return places.resume(problem, home.absolute(), state.name, state.started().commit, state.commit)
-
-
-def _executor(problem: Problem, home: Path, workspace: GitWorkspace, options: RunOptions, run_name: str) -> Executor:
+def _executor(
+    problem: Problem, splits: Splits, workspace: GitWorkspace, options: RunOptions, run_name: str
+) -> Executor:
     from holdfast.execution.local import LocalExecutor, Places
 
-    splits = prepare(problem, home)
     site = Places(
         data=splits.root,
         grader=problem.judge,
-        scratch=home / "scratch" / run_name,
+        scratch=options.home.absolute() / "scratch" / run_name,
         interpreter=sys.executable,
     )
     slots = options.workers or len(os.sched_getaffinity(0))
     isolation = "T0" if options.isolation == "none" else "auto"
     return LocalExecutor(problem.spec, site, workspace.read, slots, isolation)
-
-
-AGENTS: Mapping[str, str] = {"search": "holdfast.agents.search.agent:SearchAgent"}
 
 
 def _agent(name: str, seed: int, problem: Problem) -> Agent:
@@ -324,8 +359,8 @@ def _agent(name: str, seed: int, problem: Problem) -> Agent:
     raise HoldfastError(f"there is no agent called {name!r}", "the built-in one is `search`")
 
 
-def _sealed_uses(ledger: SqlLedger, digest: str) -> int:
-    """How many claims were made on this sealed data in this ledger."""
+def _sealed_uses(ledger: SqlLedger, digest: str, name: str) -> int:
+    """How many claims other runs than `name` have begun on this sealed data in this ledger."""
     if not digest:
         return 0
     runs: dict[str, str] = {}
@@ -333,7 +368,7 @@ def _sealed_uses(ledger: SqlLedger, digest: str) -> int:
     for entry in ledger.entries():
         if isinstance(entry.record, RunStarted):
             runs[entry.run] = entry.record.data.get("sealed", "")
-        elif isinstance(entry.record, Claim):
+        elif isinstance(entry.record, ClaimBegun) and entry.run != name:
             uses += runs.get(entry.run) == digest
     return uses
 

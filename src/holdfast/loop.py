@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.core.errors import ConflictError, ExecutionError, HoldfastError
+from holdfast.core.errors import ConflictError, ExecutionError, HoldfastError, LedgerError
 from holdfast.core.paths import matches
 from holdfast.core.ports import Agent, Brief, Draft, Executor, Job, JobDone, Ledger, Workspace
+from holdfast.core.problem import ProblemSpec
 from holdfast.core.records import AgentSpent, AnyRecord, Decision, Landed, Proposal, SessionEnded, Trial
 from holdfast.core.schedule import Ask, Cancel, Land, Merge, Scene, Step, Stop, Submit, Wait, Write, next_step
 from holdfast.core.settings import Rules
 from holdfast.core.state import Kept, RunState, apply
+
+SUBJECT = 100
+"""Characters in the first line of a commit message."""
+
+START_PATIENCE = 120.0
+"""Wall seconds that starting a trial may take at the very most."""
 
 PATIENCE = 0.2
 """Seconds to wait for results before looking at the clock and at a person's wish to stop again."""
@@ -57,6 +66,7 @@ class _Conductor:
         self.run = run
         self.state = RunState()
         self.busy: dict[str, Job] = {}
+        self.due: dict[str, float] = {}
         self.texts: tuple[str, dict[str, str]] = ("", {})
         self.sync()
 
@@ -70,6 +80,9 @@ class _Conductor:
                 self.lab.watch(self.state, self.busy)
             self.append(SessionEnded("interrupted", "stopped by a person"))
             return self.state
+        except HoldfastError as error:
+            self.give_up(error)
+            raise
         finally:
             self.lab.executor.close()
 
@@ -82,6 +95,7 @@ class _Conductor:
                 self.collect(min(PATIENCE, max(0.0, until - self.lab.clock())))
             case Submit(job):
                 self.busy[job.key] = job
+                self.due[job.key] = self.lab.clock() + patience_for(job, self.state.started().spec)
                 self.lab.executor.submit(job)
             case Write(records):
                 self.append(*records)
@@ -97,12 +111,18 @@ class _Conductor:
                     self.busy.pop(key, None)
 
     def stop(self, step: Stop) -> RunState:
-        """End the session; a fault is recorded before it is raised."""
-        self.append(SessionEnded("failed" if step.fault else "finished", step.fault))
+        """End the session; a fault is recorded where it is caught."""
         if step.fault:
             raise ExecutionError(step.fault, step.hint)
+        self.append(SessionEnded("finished"))
         self.lab.watch(self.state, self.busy)
         return self.state
+
+    def give_up(self, error: HoldfastError) -> None:
+        """Record why the session failed, where the ledger still takes it."""
+        with contextlib.suppress(LedgerError):
+            self.append(SessionEnded("failed", error.message))
+            self.lab.watch(self.state, self.busy)
 
     def append(self, *records: AnyRecord) -> None:
         """Make `records` durable, then take in everything new, other writers' records included."""
@@ -119,6 +139,9 @@ class _Conductor:
         for done in self.lab.executor.wait(seconds):
             if self.busy.pop(done.key, None) is not None:
                 self.append(*_in_pair_order(done))
+        for key in [key for key in self.busy if self.lab.clock() > self.due[key]]:
+            self.lab.executor.cancel([key])
+            self.append(*_in_pair_order(lost(self.busy.pop(key))))
 
     def ask(self) -> None:
         """Get one new candidate from the agent; drafts that repeat a known tree are asked for again, for a while."""
@@ -150,7 +173,7 @@ class _Conductor:
         """The trunk's editable files, read once per trunk."""
         if self.texts[0] != self.state.trunk:
             files = self.lab.workspace.read(self.state.trunk)
-            texts = {path: data.decode() for path, data in files.items() if self.editable(path)}
+            texts = {path: data.decode("utf-8", "replace") for path, data in files.items() if self.editable(path)}
             self.texts = (self.state.trunk, texts)
         return self.texts[1]
 
@@ -229,7 +252,7 @@ def landing_message(state: RunState, kept: Kept) -> str:
     comparison = attempt.comparison
     assert comparison is not None
     unit = "x" if state.started().spec.metric.scale == "ratio" else ""
-    subject = attempt.proposal.hypothesis.splitlines()[0][:100] if attempt.proposal.hypothesis else attempt.proposal.id
+    subject = textwrap.shorten(attempt.proposal.hypothesis, SUBJECT, placeholder=" ...") or attempt.proposal.id
     return (
         f"{subject}\n\n"
         f"Effect {comparison.effect:.4g}{unit}, 95 % interval {comparison.low:.4g} to {comparison.high:.4g}, "
@@ -239,6 +262,32 @@ def landing_message(state: RunState, kept: Kept) -> str:
         f"Holdfast-Agent: {attempt.proposal.agent}\n"
         f"Holdfast-Ledger: {kept.hash}\n"
     )
+
+
+def patience_for(job: Job, spec: ProblemSpec) -> float:
+    """Wall seconds after which an executor that has not reported `job` has lost it."""
+    return len(job.trials) * (4 * spec.limits.seconds + spec.grader.seconds + START_PATIENCE)
+
+
+def lost(job: Job) -> JobDone:
+    """The outcome of a job that the executor never reported."""
+    detail = "the executor never reported it"
+    trials = (
+        Trial(
+            id=request.id,
+            role=request.role,
+            tree=request.tree,
+            seed=request.seed,
+            split=request.split,
+            outcome="infra",
+            proposal=request.proposal,
+            pair=request.pair,
+            side=request.side,
+            detail=detail,
+        )
+        for request in job.trials
+    )
+    return JobDone(job.key, tuple(trials))
 
 
 def _in_pair_order(done: JobDone) -> Sequence[Trial]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +80,25 @@ def test_a_check_at_the_edge_is_measured_on_and_then_given_up():
     assert judge(edge, BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES).next == "more"
     long = pairs(3.0, RULES.max_pairs, loss=2.0199)
     assert judge(long, BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES).next == "discard"
+
+
+def test_a_lower_limit_that_holds_without_any_spread_is_not_called_failing():
+    baseline = msgspec.structs.replace(BASELINE, limits=(Limit("accuracy", "min", 0.9),), values={}, spread={})
+    exact = [(first, msgspec.structs.replace(second, values={"accuracy": 1.0})) for first, second in pairs(1.05, 3)]
+    judged = judge(exact, baseline, HISTORY, METRIC, 1e-9, RULES)
+    assert judged.checks[0].holds
+    assert "check" not in judged.reason
+
+
+def test_a_noisier_candidate_rarely_passes_on_borrowed_quiet():
+    """No effect, five times the noise of what came before: lent history must not turn luck into evidence."""
+    rng = np.random.default_rng(11)
+    alpha, kept = level(1, 0, RULES), 0
+    for _ in range(300):
+        history = Noise(0.03**2 * 40, 40.0).capped(RULES.history_freedom)
+        effects = rng.normal(0, 0.15, size=RULES.max_pairs)
+        kept += any(evidence(effects[:n], history) * alpha >= 1 for n in range(RULES.min_pairs, RULES.max_pairs + 1))
+    assert kept <= 8
 
 
 @pytest.mark.parametrize("outcome", ["wrong", "crashed", "timeout", "tampered"])

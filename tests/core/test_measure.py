@@ -50,9 +50,9 @@ def test_less_is_better_when_minimizing():
     assert pair_effect(5.0, 10.0, Metric(goal="maximize", scale="difference")) == -5.0
 
 
-def test_a_ratio_of_nothing_is_refused():
-    with pytest.raises(ProblemError, match="positive"):
-        pair_effect(0.0, 1.0, Metric())
+@pytest.mark.parametrize(("a", "b"), [(0.0, 1.0), (1.0, -1.0), (None, 1.0), (1.0, None)])
+def test_where_there_is_nothing_to_compare_there_is_no_effect(a, b):
+    assert pair_effect(a, b, Metric()) is None
 
 
 @given(effects, noises, st.randoms())
@@ -162,6 +162,7 @@ def test_a_check_needs_its_bound_inside_not_its_mean():
     (tight,) = check_means([{"loss": 2.019}] * 3, limits, spread, 2.0)
     assert tight.mean < 2.02
     assert not tight.holds
+    assert tight.side == "max"
     (clear,) = check_means([{"loss": 1.98}] * 3, limits, spread, 2.0)
     assert clear.holds
     (missing,) = check_means([{"loss": 1.0}, {}], limits, spread, 2.0)

@@ -12,8 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.core.problem import Limits
 from holdfast.execution.charge import Meter, process_clock, process_tree
 from holdfast.execution.sandbox import cgroup
+from holdfast.execution.sandbox.cell import Cell, Plan
+from holdfast.execution.sandbox.view import RUNNER_FILE
+from holdfast.execution.verdict import ending
+from holdfast.execution.watch import Bounds, Watch
 from tests.execution.conftest import Lab
 
 BURN = """
@@ -68,6 +73,60 @@ def test_waiting_is_free_where_the_clock_is_exact(box: Lab) -> None:
 def test_an_exact_clock_sees_the_last_moment(box: Lab) -> None:
     trial = box.run(BURN + "burn(0.3)")
     assert 0.3 <= trial.cpu_seconds < 0.36
+
+
+LET_GO = """
+import fcntl, os, signal, time
+def let_go():
+    {way}
+    end = time.process_time() + 0.05
+    while time.process_time() < end: pass
+let_go()
+"""
+WAYS = {
+    "its process group": "signal.signal(18, signal.SIG_IGN); os.kill(0, 18)",
+    "a pipe that sends signals": "read, write = os.pipe(); fcntl.fcntl(read, fcntl.F_SETSIG, 18); "
+    "fcntl.fcntl(read, fcntl.F_SETOWN, 1); "
+    "fcntl.fcntl(read, fcntl.F_SETFL, fcntl.fcntl(read, fcntl.F_GETFL) | os.O_ASYNC); os.write(write, b'x')",
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_who_has_process_1_collect_early_gets_no_score(box: Lab, way: str) -> None:
+    """The kernel answers some requests to signal process 1 that no filter can see: then the missing clock tells."""
+    for _ in range(3):
+        trial = box.run(LET_GO.replace("{way}", way))
+        assert trial.outcome in ("ok", "tampered"), (trial.detail, box.log(trial))
+        assert trial.score is None or trial.score >= 0.045
+
+
+def test_a_clock_that_is_gone_at_the_end_is_tampering() -> None:
+    readings = iter((0.0, 0.25))
+
+    def read() -> float:
+        for value in readings:
+            return value
+        raise ProcessLookupError
+
+    cell = Cell([sys.executable, "-s", "-B", str(RUNNER_FILE)], namespaced=False)
+    try:
+        cell.prepare(Plan(("true",), "/"))
+        course = Watch(cell, Meter(read), Bounds(9, 9, 10**6), (), lambda: False).run(exact_end=True)
+    finally:
+        cell.close()
+    assert (course.code, course.cpu_seconds, course.stopped) == (0, 0.25, "")
+    assert ending(course, Limits(), starved=False)[0] == "tampered"
+
+
+def test_a_crowd_of_short_trials_is_charged_each(lab) -> None:
+    """Process 1 of each must have stopped, not only have been told to, before its command may end."""
+    one = lab(isolation="T2", grouped=False, slots=6)
+    requests = [one.request("import os; os._exit(0)", id=f"short{number}") for number in range(100)]
+    for request in requests:
+        one.submit(request)
+    trials = one.results(len(requests))
+    assert {trial.outcome for trial in trials} == {"ok"}
+    assert min(trial.cpu_seconds for trial in trials) > 0.0005
 
 
 def test_what_comes_before_go_is_not_charged(lab) -> None:
@@ -160,7 +219,7 @@ def test_a_group_charges_limits_and_kills(version: str) -> None:
         time.sleep(0.02)
     assert group.cpu_seconds() >= 0.3
     assert group.memory_kills() == 0
-    assert group.memory is None or group.peak_bytes() > 0
+    assert (group.peak_bytes() > 0) == (group.memory is not None and group.version == 1)
     for directory in group.directories():
         cgroup.clear(directory)
     assert not any(directory.exists() for directory in group.directories())

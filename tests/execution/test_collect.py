@@ -84,6 +84,18 @@ def odd_name(place: Path) -> None:
     (place / os.fsdecode(b"\xff\xfe")).touch()
 
 
+def long_path(place: Path) -> None:
+    """Each name is legal, the path of all is longer than any call takes."""
+    here = os.open(place, os.O_RDONLY)
+    for _ in range(15):
+        os.mkdir("d" * 255, dir_fd=here)
+        below = os.open("d" * 255, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("f" * 255, os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+
+
 FORBIDDEN: dict[str, Callable[[Path], object]] = {
     "a link to a secret": lambda place: (place / "r").symlink_to("/etc/passwd"),
     "a link to a directory": lambda place: (place / "r").symlink_to("/etc"),
@@ -93,6 +105,7 @@ FORBIDDEN: dict[str, Callable[[Path], object]] = {
     "two names": linked,
     "too many files": many,
     "too deep": deep,
+    "too long a path": long_path,
     "too large": lambda place: (place / "r").write_bytes(bytes(10_001)),
     "a sparse giant": sparse,
     "a name that is no text": odd_name,
@@ -113,6 +126,7 @@ def test_nothing_else_is_collected(tmp_path: Path, make: Callable[[Path], object
         ("os.symlink('/etc/passwd', out + '/r')", "r is not a regular file"),
         ("os.mkfifo(out + '/r')", "r is not a regular file"),
         ("open(out + '/a', 'w'); os.link(out + '/a', out + '/b')", "has 2 names"),
+        ("for _ in range(15): os.chdir(out); os.mkdir('d' * 255); out = 'd' * 255", "longer than 1000 bytes"),
         ("[open(out + '/' + str(n), 'w').close() for n in range(1001)]", "more than 1000 files"),
     ],
 )

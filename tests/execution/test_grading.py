@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,15 @@ def test_self_report(tmp_path: Path) -> None:
     assert NoGrader().grade("nowhere", "hidden", 1) == Grade()
 
 
+def test_a_slow_pattern_holds_nobody_up(tmp_path: Path) -> None:
+    begun = time.process_time()
+    slow = r"val.*loss.*=\s*([0-9.]+)"
+    assert report(tmp_path, "val loss " * 7000, pattern=slow).wrong
+    assert report(tmp_path, ("val loss " * 30 + "\n") * 2000 + "val loss = 2\n", pattern=slow).values == {"loss": 2}
+    assert time.process_time() - begun < 2
+    assert report(tmp_path, "loss 1\n" + "talk\n" * 300).wrong
+
+
 GRADE = """
     import json, os, sys
     sys.path.insert(0, "")
@@ -127,6 +137,12 @@ def test_faulty_graders_never_give_a_score(lab) -> None:
     assert one.run("pass").score == 1
 
 
+def test_a_judge_that_cannot_be_asked_is_our_fault(lab) -> None:
+    one = lab(grade="print('{\"loss\": 1}')", grader_preload=("nothere",), **GRADER)
+    trial = one.run("pass")
+    assert (trial.outcome, trial.detail) == ("infra", "ModuleNotFoundError: No module named 'nothere'")
+
+
 def test_no_state_survives_from_one_grading_to_the_next(lab) -> None:
     grade = """
         import json, math, os
@@ -135,7 +151,7 @@ def test_no_state_survives_from_one_grading_to_the_next(lab) -> None:
         before = os.listdir("/tmp")
         print(json.dumps({"loss": math.tau}))
     """
-    one = lab(grade=grade, **GRADER)
+    one = lab(grade=grade, metric_scale="difference", **GRADER)
     assert [one.run("pass").score for _ in range(3)] == [0, 0, 0]
 
 
@@ -160,7 +176,8 @@ def test_the_judge_is_out_of_reach(lab) -> None:
         print(json.dumps({"loss": len(reached), "secret": int("SERVICE_KEY" in os.environ)}))
     """
     for isolation, grouped in MODES.values():
-        trial = lab(isolation=isolation, grouped=grouped, grade=grade, **GRADER).run("pass")
+        one = lab(isolation=isolation, grouped=grouped, grade=grade, metric_scale="difference", **GRADER)
+        trial = one.run("pass")
         assert trial.values == {"loss": 0, "secret": 0}
 
 
@@ -175,6 +192,15 @@ def test_what_the_harness_measures_is_not_the_graders_to_say(lab) -> None:
     one = lab(grade="print('{\"cpu_seconds\": 0.000001}')", grader_command=("python", "grade.py"))
     trial = one.run("sum(range(10**6))")
     assert trial.score == trial.cpu_seconds > 0.005
+
+
+def test_a_ratio_needs_positive_scores(lab) -> None:
+    one: Lab = lab(metric_name="loss")
+    for said in ("0", "-0.5"):
+        trial = one.run(f"print('loss: {said}')")
+        assert (trial.outcome, trial.score) == ("wrong", None)
+        assert trial.detail == f"a ratio needs positive scores, not {said}"
+    assert lab(metric_name="loss", metric_scale="difference").run("print('loss: 0')").score == 0
 
 
 def test_self_reported_metric(lab) -> None:

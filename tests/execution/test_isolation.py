@@ -5,15 +5,20 @@ from __future__ import annotations
 import ast
 import json
 import os
+import platform
 import socket
 import sys
+import sysconfig
 import threading
 from pathlib import Path
 
 import pytest
 
 import holdfast
-from tests.execution.conftest import HIDDEN_WORD, ROOT, Lab
+from holdfast.core.errors import ExecutionError
+from holdfast.execution.local import LocalExecutor, Places
+from holdfast.execution.sandbox import seccomp
+from tests.execution.conftest import HIDDEN_WORD, ROOT, Lab, problem
 
 
 def readable(paths: list[str]) -> str:
@@ -238,6 +243,52 @@ def test_calls_that_no_trial_needs_are_refused(box: Lab, call: str) -> None:
 def test_only_its_own_processes_are_in_sight(box: Lab) -> None:
     pids = json.loads(box.printed("import os; print([int(n) for n in os.listdir('/proc') if n.isdigit()])"))
     assert sorted(pids) == [1, 2]
+
+
+def test_process_1_is_out_of_reach(box: Lab) -> None:
+    """It has no filter, and at T2 the user of the trial: code written into it would compute uncharged."""
+    printed = box.printed(
+        """
+        import os
+        print(os.listdir('/proc/1'), os.path.exists('/proc/self/../1/mem'), os.getpgid(0) == os.getpid())
+        """
+    )
+    assert printed == "[] False True\n"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "libc.kill(1, 18)",
+        "libc.kill(-1, 18)",
+        "libc.syscall(NUMBERS['tkill'], 1, 18)",
+        "libc.syscall(NUMBERS['tgkill'], 1, 1, 18)",
+        "libc.syscall(NUMBERS['rt_sigqueueinfo'], 1, 18, told)",
+        "libc.syscall(NUMBERS['rt_tgsigqueueinfo'], 1, 1, 18, told)",
+        "libc.syscall(NUMBERS['pidfd_send_signal'], os.pidfd_open(1), 18, 0, 0)",
+        "libc.syscall(NUMBERS['pidfd_getfd'], os.pidfd_open(1), 0, 0)",
+    ],
+)
+def test_nothing_is_said_to_process_1(box: Lab, call: str) -> None:
+    numbers = seccomp.NUMBERS[platform.machine()]
+    code = f"import ctypes, os, struct; NUMBERS = {numbers}; libc = ctypes.CDLL(None, use_errno=True)\n"
+    code += "told = ctypes.create_string_buffer(struct.pack('3i', 18, 0, -1), 128)\n"
+    assert box.printed(code + f"print({call}, ctypes.get_errno())") == "-1 1\n"
+
+
+def test_wheels_inside_the_standard_library_are_not_shown(box: Lab) -> None:
+    code = "import ensurepip, glob, os; print(glob.glob(os.path.dirname(ensurepip.__file__) + '/_bundled/*'))"
+    assert box.printed(code) == "[]\n"
+
+
+def test_a_lab_that_every_trial_would_see_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "to-usr").symlink_to("/usr/lib")
+    for place in (Path("/usr/lib"), Path(sysconfig.get_path("stdlib")), tmp_path / "to-usr"):
+        for name in ("data", "grader"):
+            fields = {"data": tmp_path, "grader": tmp_path} | {name: place}
+            places = Places(scratch=tmp_path / "scratch", interpreter=sys.executable, **fields)
+            with pytest.raises(ExecutionError, match=r"(?s)trials can see all below .*elsewhere"):
+                LocalExecutor(problem(), places, {}.__getitem__, 1, "T2")
 
 
 def test_nothing_is_inherited_but_the_three_streams(box: Lab) -> None:

@@ -61,6 +61,15 @@ def test_a_tree_that_cannot_be_read_is_infra(box: Lab) -> None:
     assert (trial.outcome, trial.detail) == ("infra", "KeyError: 'no-such-tree'")
 
 
+def test_a_core_that_is_gone_costs_trials_not_the_slot(lab) -> None:
+    one = lab()
+    [slot] = one.executor._slots
+    slot.cores, cores = frozenset({100_000}), slot.cores
+    assert one.run("pass").outcome == "infra"
+    slot.cores = cores
+    assert one.run("pass").outcome == "ok"
+
+
 def test_slots_have_cores_of_their_own(lab) -> None:
     one = lab(slots=2)
     code = "import os, time; print(sorted(os.sched_getaffinity(0))); time.sleep(0.3)"

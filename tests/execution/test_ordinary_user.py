@@ -38,6 +38,7 @@ PROGRAM = """
         "memory": "x = bytearray(600_000_000)",
         "disk": "open('/trial/out/x', 'wb').write(bytes(20_000_000))",
         "link": "import os; os.symlink('/etc/passwd', '/trial/out/x')",
+        "locked": "import os; os.mkdir('/trial/out/d'); open('/trial/out/d/f', 'w'); os.chmod('/trial/out/d', 0o444)",
         "endless": "while True: pass",
         "status": "print(open('/proc/self/status').read())",
     }.items():
@@ -85,6 +86,7 @@ def test_ordinary_user() -> None:
     assert "Read-only" in found["code"][1]
     assert found["memory"][0] == found["disk"][0] == "crashed"
     assert found["link"][:2] == ["wrong", "x is not a regular file"]
+    assert found["locked"][0] == "wrong"
     assert found["endless"][:2] == ["timeout", "CPU limit of 1 s"]
     assert found["capabilities"] == ["CapEff:\t0000000000000000"]
     assert found["controls"]["cpu_charge"] == found["controls"]["seccomp"] == "enforced"

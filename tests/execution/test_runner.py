@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from holdfast.execution.sandbox.cell import Cell, Plan
+from holdfast.execution.sandbox.view import RUNNER_FILE
 from tests.execution.conftest import Lab
 
 
@@ -87,6 +92,17 @@ def test_a_candidate_cannot_shadow_what_is_preloaded(lab) -> None:
     one = lab(packages=("msgspec",), preload=("msgspec",))
     printed = one.printed({"x.py": "import msgspec; print(msgspec.__file__)", "msgspec.py": "raise SystemExit"})
     assert "site-packages/msgspec" in printed
+
+
+def test_what_is_preloaded_does_not_meet_the_candidate(tmp_path: Path) -> None:
+    (tmp_path / "nosy.py").write_text("import os; os.write(2, os.getcwd().encode())")
+    cell = Cell([sys.executable, "-s", "-B", str(RUNNER_FILE)], {"PYTHONPATH": str(tmp_path)}, namespaced=False)
+    try:
+        cell.prepare(Plan(("sh", "-c", "pwd"), str(tmp_path), preload=("nosy",)))
+        cell.go()
+        assert cell.process.communicate(timeout=20) == (f"{tmp_path}\n".encode(), b"/")
+    finally:
+        cell.close()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from holdfast.core.records import (
     BaselineMeasured,
     CheckResult,
     Claim,
+    ClaimBegun,
     Comparison,
     Decision,
     Forecast,
@@ -87,7 +88,7 @@ def evidence() -> list[AnyRecord]:
         evidence=55.0,
         level=0.05,
         method="paired",
-        checks=(CheckResult(name="loss", mean=0.5, bound=0.501, limit=0.505, holds=True),),
+        checks=(CheckResult(name="loss", side="max", mean=0.5, bound=0.501, limit=0.505, holds=True),),
         trials=tuple(sides),
     )
     proposal = Proposal(
@@ -132,6 +133,7 @@ def story() -> MemoryLedger:
     ledger.append(RUN, evidence())
     head = ledger.append(RUN, [decision()])
     landed = Landed(proposal="p1", tree=KEPT, commit=LANDED, branch="holdfast/r1", ledger_head=head.hash)
+    begun = ClaimBegun(series="claim1", baseline=BASELINE, trunk=KEPT, pairs=4, split="sealed", sealed_uses=0)
     claim = Claim(
         baseline=BASELINE,
         trunk=KEPT,
@@ -147,7 +149,7 @@ def story() -> MemoryLedger:
         self_reported=False,
         trials=("claim.0a",),
     )
-    ledger.append(RUN, [landed, AgentSpent(agent="search", trunk=KEPT), claim, SessionEnded(reason="finished")])
+    ledger.append(RUN, [landed, AgentSpent(agent="search", trunk=KEPT), begun, claim, SessionEnded(reason="finished")])
     return ledger
 
 

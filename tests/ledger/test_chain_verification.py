@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.core.chain import GENESIS, Head
-from holdfast.core.codec import decode, encode
+from holdfast.core.codec import decode, digest, encode
 from holdfast.core.errors import LedgerError
 from holdfast.core.records import AnyRecord, Entry
 from holdfast.ledger.export import export, verify_export
 from holdfast.ledger.memory import MemoryLedger
 from holdfast.ledger.rows import Row
 from holdfast.ledger.store import SqlLedger
-from holdfast.ledger.verify import verify_chain, verify_rows
+from holdfast.ledger.verify import verify_rows
 from tests.ledger.samples import GOLDEN, story, trial
 
 
@@ -71,6 +71,10 @@ def rows() -> list[Row]:
     return list(ledger.rows())
 
 
+def _columns_fitted(rows: list[Row]) -> list[Row]:
+    return [msgspec.structs.replace(row, hash=digest(row.body)) for row in rows]
+
+
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_any_flipped_byte_of_any_body_is_found_and_named(rows: list[Row], data: st.DataObject) -> None:
@@ -82,7 +86,8 @@ def test_any_flipped_byte_of_any_body_is_found_and_named(rows: list[Row], data: 
     with pytest.raises(LedgerError, match=rf"record {number + 1} is (broken|missing)"):
         verify_rows(changed)
     with pytest.raises(LedgerError, match="record"):
-        verify_chain((row.body for row in changed), Head(len(rows), rows[-1].hash))
+        # A body and its columns changed alike are still not what was witnessed, or not what follows.
+        verify_rows(_columns_fitted(changed), Head(len(rows), rows[-1].hash))
 
 
 @pytest.mark.parametrize("column", ["index", "run", "kind", "at", "hash"])

@@ -97,7 +97,15 @@ def test_a_missing_commit_and_a_made_up_ledger_head_are_named() -> None:
     for made_up in ("e" * 64, "0" * 64):
         forged = ledger_of(whole(), landed=False)
         forged.append(RUN, [Landed("p1", KEPT, LANDED, "holdfast/r1", made_up)])
-        assert f"the ledger head {made_up} is no record's hash" in " ".join(faults(forged))
+        assert f"the ledger head {made_up} is not its decision's, which is " in " ".join(faults(forged))
+
+
+def test_the_hash_of_another_record_is_no_ledger_head() -> None:
+    for number in range(1, len(whole())):
+        ledger = ledger_of(whole(), landed=False)
+        other = [entry.previous for entry in ledger.entries()][number]
+        ledger.append(RUN, [Landed("p1", KEPT, LANDED, "holdfast/r1", other)])
+        assert f"the ledger head {other} is not its decision's" in " ".join(faults(ledger))
 
 
 @pytest.mark.parametrize("moved", range(5))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.core.errors import LedgerError
-from holdfast.ledger.lease import Lease
+from holdfast.ledger.lease import Lease, held
 
 HOLDER = """
 import subprocess, sys, time
@@ -49,3 +49,38 @@ def test_a_home_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "leases").write_text("a file")
     with pytest.raises(LedgerError, match="cannot be written"):
         Lease(tmp_path, "tinylm")
+
+
+GLANCER = """
+import sys
+from pathlib import Path
+from holdfast.ledger.lease import held
+print("ready", flush=True)
+while True:
+    held(Path(sys.argv[1]), "tinylm")
+"""
+
+
+def test_a_glance_tells_who_holds_and_writes_nothing(tmp_path: Path) -> None:
+    assert not held(tmp_path, "tinylm")
+    assert list(tmp_path.iterdir()) == []
+    with Lease(tmp_path, "tinylm"):
+        written = (tmp_path / "leases" / "tinylm.lock").read_text()
+        assert held(tmp_path, "tinylm")
+        assert held(tmp_path, "tinylm")
+        assert not held(tmp_path, "noise")
+    assert not held(tmp_path, "tinylm")
+    assert (tmp_path / "leases" / "tinylm.lock").read_text() == written
+
+
+def test_no_glance_ever_makes_a_run_refuse(tmp_path: Path) -> None:
+    Lease(tmp_path, "tinylm").close()
+    glancer = subprocess.Popen([sys.executable, "-c", GLANCER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert glancer.stdout is not None
+    try:
+        assert glancer.stdout.readline() == "ready\n"
+        for _ in range(3000):
+            Lease(tmp_path, "tinylm").close()
+    finally:
+        glancer.kill()
+        glancer.communicate()

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from holdfast.core.chain import Head
 from holdfast.core.errors import LedgerError
@@ -223,3 +227,69 @@ def test_a_ledger_that_lost_its_tail_is_read_but_never_continued(ledger: SqlLedg
     with pytest.raises(LedgerError, match="ends at record 0, and once reached 2"):
         emptied.append("a", [trial("x")])
     emptied.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of two runs with 15 records each, closed."""
+    path = tmp_path_factory.mktemp("whole") / "ledger.db"
+    store = SqlLedger(path, clock=lambda: 1_700_000_000.25)
+    for number in range(30):
+        store.append("ab"[number % 2], [trial(str(number))])
+    store.close()
+    return path
+
+
+def index_page(path: Path) -> int:
+    """Where in the file the page of `records_of_run` begins."""
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        (page,) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'records_of_run'").fetchone()
+    return int(page - 1) * 4096
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_bit_flipped_in_schema_or_index_never_hides_a_record(whole: Path, data: st.DataObject) -> None:
+    page = data.draw(st.sampled_from([0, index_page(whole)]))
+    place = page + data.draw(st.integers(0, 4095))
+    flipped = bytearray(whole.read_bytes())
+    flipped[place] ^= 1 << data.draw(st.integers(0, 7))
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "ledger.db"
+        path.write_bytes(flipped)
+        with contextlib.suppress(LedgerError), contextlib.closing(SqlLedger(path, create=False)) as store:
+            store.check()
+            assert verify_rows(store.rows()).index == 30
+            assert [len(list(store.entries(run))) for run in "ab"] == [15, 15]
+
+
+def test_an_index_that_lost_a_run_is_found(whole: Path, path: Path) -> None:
+    page = index_page(whole)
+    content = whole.read_bytes()
+    at = content.index(b"a", page + 3000)
+    path.write_bytes(content[:at] + b"q" + content[at + 1 :])
+    with contextlib.closing(SqlLedger(path)) as store:
+        assert verify_rows(store.rows()).index == 30
+        assert len(list(store.entries("a"))) < 15
+        with pytest.raises(LedgerError, match=r"damaged \(row \d+ missing from index records_of_run\)"):
+            store.check()
+
+
+def test_a_schema_that_is_no_text_is_a_clear_error(whole: Path, path: Path) -> None:
+    content = whole.read_bytes()
+    at = content.index(b"records_of_run")
+    for offset in range(14):
+        path.write_bytes(content[: at + offset] + b"\xd4" + content[at + offset + 1 :])
+        with contextlib.suppress(LedgerError), contextlib.closing(SqlLedger(path, create=False)) as store:
+            store.check()
+            list(store.rows())
+
+
+@pytest.mark.parametrize("index", [-1, 0])
+def test_a_record_before_the_first_is_seen(ledger: SqlLedger, path: Path, index: int) -> None:
+    ledger.append("a", [trial()])
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.execute("INSERT INTO records VALUES (?, 'a', 'trial/1', 0, '', '{}')", (index,))
+        raw.commit()
+    with pytest.raises(LedgerError, match="record 1 is broken"):
+        verify_rows(ledger.rows())

@@ -99,7 +99,7 @@ class Place:
         """One coordinator, until the end or its death."""
         ledger = self.ledger()
         past = fold(ledger.entries("boundary-1"))
-        session = SessionStarted(past.budget_left if past.run else 30.0, 1, "inprocess", "test")
+        session = SessionStarted(past.budget_left if past.run else 16.0, 1, "inprocess", "test")
         ledger.append("boundary-1", [session] if past.run else [self.start, session])
         workspace = places.resume(
             self.problem, self.home, "boundary-1", self.start.commit, past.commit or self.start.commit

@@ -11,7 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.core.chain import entry_hash
-from holdfast.core.records import Claim, Comparison, Decision, Landed, Proposal, SessionEnded, SessionStarted, Trial
+from holdfast.core.errors import ExecutionError
+from holdfast.core.records import (
+    Claim,
+    ClaimBegun,
+    Comparison,
+    Decision,
+    Landed,
+    Proposal,
+    SessionEnded,
+    Trial,
+)
 from holdfast.core.state import fold
 from holdfast.loop import Lab, conduct
 from tests.loop.world import Fuse, Killed, SimAgent, SimExecutor, SimLedger, SimWorkspace, World
@@ -49,10 +59,11 @@ def check_invariants(world: World) -> None:
     assert all(count == 1 for count in decisions.values())
     claiming = False
     for entry in entries:
-        claiming = (isinstance(entry.record, Trial) and entry.record.role == "claim") or (
-            claiming and not isinstance(entry.record, SessionStarted)
-        )
+        claiming = isinstance(entry.record, ClaimBegun) or (claiming and not isinstance(entry.record, Claim))
         assert not (claiming and isinstance(entry.record, Proposal)), "the search went on during the claim"
+    for begun in (entry.record for entry in entries if isinstance(entry.record, ClaimBegun)):
+        pairs = {trial.pair for trial in trials if trial.role == "claim" and trial.proposal == begun.series}
+        assert pairs <= set(range(begun.pairs)), "a claim ran more pairs than were fixed before it"
     head, commit = fold(entries[:1]).trunk, "base"
     for entry in entries:
         record = entry.record
@@ -126,7 +137,7 @@ def test_random_schedules_keep_the_invariants(seed, slots, flaky, infra, crashes
     try:
         run_with_crashes(world, crashes)
     except Exception as error:
-        if "baseline" not in str(error) and "claim could not" not in str(error):
+        if "baseline" not in str(error) and "no fault of its candidate" not in str(error):
             raise
     check_invariants(world)
 
@@ -141,6 +152,7 @@ def test_a_claim_is_not_repeated_by_a_plain_resume_but_a_new_budget_reopens_the_
     assert len(second.attempts) > before
     claims = [entry.record for entry in world.disk.entries if isinstance(entry.record, Claim)]
     assert [claim.sealed_uses for claim in claims] == list(range(len(claims)))
+    assert len({claim.trunk for claim in claims}) == len(claims), "one trunk is claimed once"
 
 
 def test_a_person_can_stop_at_any_step():
@@ -187,3 +199,112 @@ def test_a_broken_baseline_is_a_clear_error(outcome):
     with pytest.raises(Exception, match="unchanged program came out"):
         world.run()
     assert fold(world.disk.entries).sessions[-1].ended == "failed"
+
+
+def with_trials(world: World, change):
+    """The world with `change(request, trial)` applied to every trial."""
+    original = world.trial
+    world.trial = lambda request: change(request, original(request))  # type: ignore[method-assign]
+    return world
+
+
+def test_a_failing_baseline_in_the_claim_leaves_a_claim_that_does_not_hold():
+    def change(request, trial):
+        if request.role == "claim" and request.side == "incumbent":
+            return msgspec.structs.replace(trial, outcome="timeout", score=None, values={})
+        return trial
+
+    world = with_trials(World(seed=1), change)
+    state = run_with_crashes(world, [])
+    assert state.claim is not None
+    assert not state.claim.holds
+    assert state.claim.failed
+    assert state.sessions[-1].ended == "finished"
+
+
+def test_nothing_measured_without_isolation_is_kept_or_claimed():
+    world = with_trials(World(seed=1), lambda _, trial: msgspec.structs.replace(trial, tier="T0"))
+    state = run_with_crashes(world, [])
+    assert not state.kept
+    assert any(attempt.decision and attempt.decision.verdict == "hold" for attempt in state.attempts.values())
+    mixed = with_trials(
+        World(seed=1),
+        lambda request, trial: msgspec.structs.replace(trial, tier="T0") if request.role == "claim" else trial,
+    )
+    state = run_with_crashes(mixed, [])
+    assert state.claim is not None
+    assert not state.claim.holds
+
+
+def test_a_score_of_zero_on_the_ratio_scale_neither_wins_nor_breaks_the_run():
+    def change(request, trial):
+        if request.role in ("race", "confirm") and request.side != "incumbent" and trial.outcome == "ok":
+            return msgspec.structs.replace(trial, score=0.0)
+        return trial
+
+    state = run_with_crashes(with_trials(World(seed=1), change), [])
+    assert not state.kept
+    assert state.sessions[-1].ended == "finished"
+
+
+def test_a_machine_that_fails_every_trial_stops_the_run_with_a_reason():
+    def change(request, trial):
+        broken = request.role != "baseline"
+        return msgspec.structs.replace(trial, outcome="infra", score=None, values={}) if broken else trial
+
+    world = with_trials(World(seed=1), change)
+    with pytest.raises(ExecutionError, match="no fault of its candidate"):
+        run_with_crashes(world, [])
+    state = fold(world.disk.entries)
+    assert state.sessions[-1].ended == "failed"
+    assert len(state.attempts) < 20
+
+
+def test_an_executor_that_loses_a_job_does_not_hang_the_lab():
+    class Forgetful(SimExecutor):
+        def wait(self, seconds):
+            done = super().wait(seconds)
+            return [result for result in done if not result.key.startswith("claim")]
+
+    world = World(seed=1)
+    world.start()
+    lab = Lab(
+        SimLedger(world.disk, world.clock, Fuse()),
+        SimWorkspace(world.disk, Fuse()),
+        Forgetful(world),
+        SimAgent(1),
+        clock=world.clock,
+    )
+    with pytest.raises(ExecutionError):
+        conduct(lab, "sim-1")
+
+
+def test_records_that_name_what_nobody_knows_change_nothing():
+    world = World(seed=1)
+    world.start()
+    ledger = SimLedger(world.disk, world.clock, Fuse())
+    stranger = Trial("p999.race", "race", "t", 1, "hidden", "ok", 1.0, proposal="p999")
+    verdict = Decision("p999", "t", "t", "keep", "confirm", "because")
+    ledger.append("sim-1", [stranger, verdict, Landed("p999", "t", "c", "b", "h")])
+    state = world.run()
+    assert state.sessions[-1].ended == "finished"
+    assert "p999" not in state.attempts
+
+
+def test_seeds_of_deciding_trials_cannot_be_known_before():
+    """Two runs that differ only in when they began share their baseline's seeds and no other."""
+
+    def seeds(start: float) -> dict[str, set[int]]:
+        world = World(seed=4, budget=150.0)
+        world.clock.now = start
+        run_with_crashes(world, [])
+        found: dict[str, set[int]] = {}
+        for entry in world.disk.entries:
+            if isinstance(entry.record, Trial):
+                found.setdefault(entry.record.role, set()).add(entry.record.seed)
+        return found
+
+    first, second = seeds(1_000_000.0), seeds(1_000_001.0)
+    assert first["baseline"] == second["baseline"]
+    for role in ("race", "confirm", "claim"):
+        assert not first[role] & second[role]

@@ -221,7 +221,15 @@ class World:
         return product
 
     def seconds(self, request: TrialRequest) -> float:
-        return max(0.05, self.cost(request.tree))
+        """Wall time of a trial; a busy machine makes it up to 40 % longer."""
+        jitter = random.Random(f"{self.seed}/{request.id}/wall").uniform(1.0, 1.4)
+        return max(0.05, self.cost(request.tree) * jitter)
+
+    def misbehaves(self, request: TrialRequest) -> float:
+        """How likely a trial fails: candidates do, claims seldom, and baselines never."""
+        if request.role == "claim":
+            return self.flaky / 4
+        return self.flaky if request.role in ("race", "confirm") and request.side != "incumbent" else 0.0
 
     def trial(self, request: TrialRequest) -> Trial:
         self.executed.append(request.id)
@@ -231,7 +239,7 @@ class World:
         outcome, draw = "ok", rng.random()
         if draw < self.infra:
             outcome = "infra"
-        elif request.role in ("race", "confirm") and request.side != "incumbent" and draw < self.infra + self.flaky:
+        elif draw < self.infra + self.misbehaves(request):
             outcome = rng.choice(["wrong", "crashed", "timeout"])
         elif request.losing_over is not None and cost > request.losing_over:
             outcome, cost = "timeout", request.losing_over

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from holdfast.core.errors import ExecutionError, ProblemError
-from holdfast.core.ports import TrialRequest
+from holdfast.core.ports import JobDone, TrialRequest
 from holdfast.core.records import ProblemChecked, Trial
 from holdfast.problems.check import check
 from holdfast.problems.load import load
@@ -103,3 +104,22 @@ def test_our_own_fault_is_not_a_verdict(root: Path, home: Path) -> None:
     workspace = rehearse(problem, home, "r1")
     with pytest.raises(ExecutionError, match=r"check\.baseline\.1 could not be run: no slot"):
         check(problem, workspace.tree, workspace, BrokenExecutor(problem, workspace, {}), lambda line: None)
+
+
+class SilentExecutor(PlainExecutor):
+    """Takes jobs and never reports one; every wait takes a minute of its clock."""
+
+    now = 0.0
+
+    def wait(self, seconds: float) -> Sequence[JobDone]:
+        self.now += 60
+        return []
+
+
+def test_a_trial_that_never_comes_back_ends_the_check(root: Path, home: Path) -> None:
+    problem = load(root)
+    workspace = rehearse(problem, home, "r1")
+    executor = SilentExecutor(problem, workspace, {})
+    with pytest.raises(ExecutionError, match="no trial came back for 1320 seconds; still out: baseline"):
+        check(problem, workspace.tree, workspace, executor, lambda line: None, lambda: executor.now)
+    assert executor.now < 1500

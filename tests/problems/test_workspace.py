@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.core.errors import ConflictError, WorkspaceError
 from holdfast.problems.load import load
-from holdfast.problems.places import rehearse, resume, start
+from holdfast.problems.places import rehearse, reopen, require_clean, resume, start
 from holdfast.problems.workspace import GitWorkspace, Place
 from tests.problems.conftest import TOML, make
 
@@ -305,3 +306,34 @@ def test_a_rehearsal_leaves_no_branch(repository: Path, home: Path) -> None:
     workspace = rehearse(load(repository / "research" / "demo"), home, "check-demo")
     assert workspace.read(workspace.write(workspace.tree, {"a.py": "x"}))["a.py"] == b"x"
     assert git(repository, "branch", "--list").split() == ["*", "main"]
+
+
+def test_reading_a_run_writes_nothing_and_needs_no_directory(repository: Path, home: Path) -> None:
+    begun = in_theirs(repository, home)
+    problem = load(repository / "research" / "demo")
+    git(repository, "branch", "-D", begun.branch)
+    shutil.rmtree(repository / "research")
+    before = git(repository, "for-each-ref")
+    again = reopen(problem, home, "r1", begun.commit)
+    assert again.read(again.tree) == begun.read(begun.tree)
+    assert git(repository, "for-each-ref") == before
+
+
+def test_a_repository_made_after_the_run_began_is_not_its_own(root: Path, home: Path) -> None:
+    begun = start(load(root), home, "r1")
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "mine")
+    assert reopen(load(root), home, "r1", begun.commit).commit == begun.commit
+    assert resume(load(root), home, "r1", begun.commit, begun.commit).trunk() == begun.commit
+
+
+def test_a_run_that_could_not_start_is_known_before_anything_is_written(repository: Path, home: Path) -> None:
+    problem = load(repository / "research" / "demo")
+    before = git(repository, "for-each-ref")
+    require_clean(problem, home)
+    (repository / "research" / "demo" / "work" / "a.py").write_text("mine\n")
+    with pytest.raises(WorkspaceError, match="not committed"):
+        require_clean(problem, home)
+    assert git(repository, "for-each-ref") == before
+    assert not home.exists()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.core.records import Claim
+from holdfast.ledger.store import SqlLedger
 from tests.system.lab import RealLab
 
 
@@ -140,6 +142,85 @@ def test_a_dirty_repository(lab):
     (lab.pi / "work" / "pi.py").write_text((lab.pi / "work" / "pi.py").read_text() + "\n# mine\n")
     refuse(lab, "run", "./pi", saying="not committed")
     assert "# mine" in (lab.pi / "work" / "pi.py").read_text()
+    assert not lab.home.exists()
+
+
+def test_data_that_cannot_be_prepared(lab):
+    edit(lab, "[grader]", '[data]\nprepare = ["python", "prepare.py"]\n\n[grader]')
+    (lab.pi / "grader" / "prepare.py").write_text("raise SystemExit('no such text')")
+    refuse(lab, "run", "./pi", saying="no such text")
+    assert not lab.home.exists()
+
+
+def test_an_agent_that_does_not_exist(lab):
+    refuse(lab, "run", "./pi", "--agent", "nobody", saying="nobody")
+    assert not lab.home.exists()
+
+
+def test_a_resume_of_nothing_starts_no_lab(lab):
+    refuse(lab, "run", "--resume", saying="no ledger")
+    assert not lab.home.exists()
+
+
+def test_data_that_changed_under_its_run(lab):
+    (lab.pi / "data" / "train").mkdir(parents=True)
+    (lab.pi / "data" / "train" / "digits").write_text("3.14159")
+    lab.ok("run", "./pi", "--budget", "3s")
+    (data,) = (lab.home / "data").glob("*/train/digits")
+    data.write_text("3.2")
+    before = lab.records()
+    err = refuse(lab, "run", "--resume", "--budget", "3s", saying="train changed")
+    assert "hint: put it back" in err
+    assert lab.records() == before
+    data.write_text("3.14159")
+    lab.ok("run", "--resume", "--budget", "3s")
+
+
+def test_a_problem_that_was_touched_or_is_gone_hides_nothing_of_its_run(lab):
+    lab.ok("run", "./pi", "--budget", "8s")
+    assert lab.show()["kept"] >= 1
+    for touch in (lambda: (lab.pi / "README.md").write_text("mine\n"), lambda: shutil.rmtree(lab.pi)):
+        touch()
+        assert "rest on evidence" in lab.ok("verify")
+        assert lab.show()["ledger"]["verified"] is True
+        assert lab.ok("diff").strip()
+        lab.ok("report")
+
+
+def test_a_repository_that_is_gone_is_a_fault_of_its_run(lab):
+    lab.ok("run", "./pi", "--budget", "8s")
+    assert lab.show()["kept"] >= 1
+    shutil.rmtree(lab.home / "repos")
+    err = refuse(lab, "verify", saying="the commits of pi-1")
+    assert "git has no such commit" in err
+
+
+def forge(lab: RealLab, *records: object) -> None:
+    with contextlib.closing(SqlLedger(lab.home / "ledger.db")) as ledger:
+        ledger.append("pi-1", list(records))
+
+
+def test_a_claim_that_nobody_measured_and_a_broken_index_are_found(lab):
+    lab.ok("run", "./pi", "--budget", "3s")
+    lab.ok("verify")
+    forge(lab, Claim("a" * 40, "b" * 40, "c" * 40, 99.0, 98.0, 100.0, 500, "sealed", "ratio", True, 0, False))
+    refuse(lab, "verify", saying="the claim of pi-1: no claim was begun before it")
+    with contextlib.closing(sqlite3.connect(lab.home / "ledger.db")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'records_of_run'").fetchone()
+    whole = bytearray((lab.home / "ledger.db").read_bytes())
+    at = whole.index(b"pi-1", (page - 1) * 4096)
+    whole[at + 3] ^= 2
+    (lab.home / "ledger.db").write_bytes(whole)
+    refuse(lab, "verify", saying="damaged")
+
+
+def test_showing_a_run_leaves_its_lease_alone(lab):
+    lab.ok("run", "./pi", "--budget", "3s")
+    lease = lab.home / "leases" / "pi.lock"
+    before = (lease.read_text(), lease.stat().st_mtime_ns)
+    lab.show()
+    assert (lease.read_text(), lease.stat().st_mtime_ns) == before
 
 
 def test_a_bare_repository(lab):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sysconfig
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -73,6 +74,13 @@ def test_no_file_can_be_seen_by_a_trial(data: Path, prepare: ModuleType) -> None
 
 def test_no_library_is_one_that_a_trial_needs(prepare: ModuleType) -> None:
     assert not set(prepare.LIBRARIES) & prepare.dependencies(prepare.VISIBLE)
+
+
+def test_no_library_has_a_copy_in_the_standard_library(prepare: ModuleType) -> None:
+    copies = set()
+    for wheel in (Path(sysconfig.get_path("stdlib")) / "ensurepip" / "_bundled").glob("*.whl"):
+        copies |= {part for name in zipfile.ZipFile(wheel).namelist() for part in Path(name).parts[:3]}
+    assert not set(prepare.LIBRARIES) & copies
 
 
 def test_only_the_text_lies_beside_the_text(data: Path) -> None:

@@ -87,14 +87,13 @@ class Book:
                 agent=agent,
                 seed=1,
                 data={"train": "1" * 64, "hidden": "2" * 64, "sealed": "3" * 64},
-                sealed_uses=sealed_uses,
                 environment={"python": "3.12.4", "torch": "2.13.0", "machine": "x86_64, 2 cores"},
             )
         )
-        return self.session(budget, workers)
+        return self.session(budget, workers, sealed_uses)
 
-    def session(self, budget: float = 600.0, workers: int = 2) -> Book:
-        self.add(SessionStarted(budget, workers, "T2", "0.1.0"))
+    def session(self, budget: float = 600.0, workers: int = 2, sealed_uses: int = 0) -> Book:
+        self.add(SessionStarted(budget, workers, "T2", "0.1.0", sealed_uses))
         return self
 
     def end(self, reason: str = "finished", detail: str = "") -> Book:
@@ -222,9 +221,11 @@ class Book:
     def claim(self, pairs: int = 5, **more: object) -> Book:
         base = self.state.started().tree
         start = self.state.baseline.score if self.state.baseline else 1.0
+        begun = verdicts.begin_claim(self.state, pairs, "sealed")
+        self.add(begun)
         for number in range(pairs):
-            fields = {"split": "sealed"} | more
-            self.pair(f"claim.{number}", "claim", (base, self.state.trunk), (start, self.truth), **fields)
+            fields = {"split": "sealed", "proposal": begun.series} | more
+            self.pair(f"{begun.series}.{number}", "claim", (base, self.state.trunk), (start, self.truth), **fields)
         self.add(verdicts.claim(self.state))
         return self
 

@@ -54,7 +54,10 @@ def test_a_higher_score_and_a_difference_read_naturally():
 
 
 def test_a_check_that_fails_on_sealed_data_leaves_no_gain():
-    failed = (CheckResult("val_loss", 1.934, 1.941, 1.912, False), CheckResult("size", 1.0, 1.0, 2.0, True))
+    failed = (
+        CheckResult("val_loss", "max", 1.934, 1.941, 1.912, False),
+        CheckResult("size", "max", 1.0, 1.0, 2.0, True),
+    )
     said = claimed(kept(), holds=False, checks=failed)
     assert said.startswith(
         "No gain is claimed for tinylm: in the final measurement on sealed data val_loss came to 1.934, bound 1.941, "
@@ -65,8 +68,8 @@ def test_a_check_that_fails_on_sealed_data_leaves_no_gain():
 
 
 def test_a_failed_trial_of_the_claim_is_not_an_effect_of_nothing():
-    said = claimed(kept(), 1.0, 0.0, 4.6e299, holds=False)
-    assert "a trial of the trunk failed; no effect could be measured; 1 change kept" in said
+    said = claimed(kept(), 1.0, 0.0, 4.6e299, holds=False, failed=1)
+    assert "1 pair had a trial that failed; no effect could be measured; 1 change kept" in said
 
 
 def test_an_interval_that_includes_no_change_proves_nothing():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from holdfast.core import verdicts
 from holdfast.core.ports import Job
 from holdfast.core.problem import Metric
 from holdfast.core.settings import Rules
@@ -50,7 +51,8 @@ def searching() -> tuple[Book, Busy]:
 def claiming() -> tuple[Book, Busy]:
     book = Book().start().baseline()
     book.keep(factor=1.5)
-    return book, {"claim.1": job("claim.1", "claim", pair=1)}
+    book.add(verdicts.begin_claim(book.state, 5, "sealed"))
+    return book, {"claim1.1": job("claim1.1", "claim", "claim1", pair=1)}
 
 
 def finished() -> tuple[Book, Busy]:
@@ -99,7 +101,7 @@ def test_the_frame_says_what_a_watcher_wants_to_know():
 
 
 def test_phases_have_names():
-    assert [phase(book.state, busy) for book, busy in (scene() for scene in PHASES[1:8])] == [
+    assert [phase(scene()[0].state) for scene in PHASES[1:8]] == [
         "baseline", "failed", "search", "search", "final claim", "finished", "interrupted"
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from holdfast.core.measure import Noise, breaches, check_means, evidence, express, interval, pair_effect, residual_noise
-from holdfast.core.problem import HARNESS_METRICS, Metric
+from holdfast.core.problem import Metric
 from holdfast.core.records import BaselineMeasured, CheckResult, Trial
 from holdfast.core.settings import Rules
 
@@ -74,6 +74,8 @@ def race_failure(trial: Trial, incumbent_score: float, baseline: BaselineMeasure
     if missed:
         return missed
     effect = pair_effect(trial.score, incumbent_score, metric)
+    if effect is None:
+        return f"a ratio needs positive scores, not {trial.score:g}"
     if effect < worthwhile(baseline, metric, rules):
         return f"no better in the race: {describe(effect, metric)}"
     return ""
@@ -143,16 +145,9 @@ def noise_floor(baseline: BaselineMeasured, metric: Metric) -> float:
     return 0.002 if metric.scale == "ratio" else 0.002 * abs(baseline.score)
 
 
-def harness_measured(metric: Metric) -> bool:
-    """Whether the lab meters the metric itself."""
-    return metric.name in HARNESS_METRICS and not metric.pattern
-
-
 def _pair(incumbent: Trial, candidate: Trial, metric: Metric) -> float:
     """A failing incumbent earns the candidate nothing: evidence comes from what it does better, not from luck."""
-    if incumbent.score is None or candidate.score is None:
-        return 0.0
-    return pair_effect(candidate.score, incumbent.score, metric)
+    return pair_effect(candidate.score, incumbent.score, metric) or 0.0
 
 
 def _spread_freedom(baseline: BaselineMeasured) -> float:
@@ -182,5 +177,4 @@ def _verdict(
 
 def _beyond(check: CheckResult) -> bool:
     """Whether even the mean is on the wrong side of its limit."""
-    upper = check.bound >= check.mean
-    return check.mean > check.limit if upper else check.mean < check.limit
+    return check.mean > check.limit if check.side == "max" else check.mean < check.limit

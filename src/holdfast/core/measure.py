@@ -52,20 +52,19 @@ class Noise(msgspec.Struct, frozen=True):
         return Noise(max(self.squares, sigma * sigma * self.freedom), self.freedom)
 
 
-def pair_effect(candidate: float, incumbent: float, metric: Metric) -> float:
+def pair_effect(candidate: float | None, incumbent: float | None, metric: Metric) -> float | None:
     """How much better `candidate` scored than `incumbent`; swapping the two flips the sign.
 
-    Raises `ProblemError` on the ratio scale when a score is not positive.
+    None when there is nothing to compare: a score is missing, or not positive on the ratio scale.
     """
+    if candidate is None or incumbent is None:
+        return None
     if metric.scale == "difference":
         gain = candidate - incumbent
     elif candidate > 0 and incumbent > 0:
-        gain = math.log(candidate / incumbent)
+        gain = math.log(candidate) - math.log(incumbent)
     else:
-        raise ProblemError(
-            f"the metric {metric.name!r} gave {min(candidate, incumbent)}, but a ratio needs positive numbers",
-            'set scale = "difference" under [metric] in problem.toml',
-        )
+        return None
     return gain if metric.goal == "maximize" else -gain
 
 
@@ -165,7 +164,8 @@ def check_means(
     for limit in limits:
         values = [trial[limit.name] for trial in trials if limit.name in trial]
         if len(values) < len(trials) or not values:
-            results.append(CheckResult(limit.name, math.copysign(1e300, 1), 1e300, limit.value, False))
+            worst = 1e300 if limit.side == "max" else -1e300
+            results.append(CheckResult(limit.name, limit.side, worst, worst, limit.value, False))
             continue
         known = Noise(spread.get(limit.name, 0.0) ** 2 * spread_freedom, spread_freedom)
         noise = residual_noise(values).plus(known)
@@ -173,7 +173,7 @@ def check_means(
         margin = t_quantile(0.95, noise.freedom) * noise.sigma / math.sqrt(len(values)) if noise.freedom > 0 else 0.0
         bound = mean + margin if limit.side == "max" else mean - margin
         holds = bound <= limit.value if limit.side == "max" else bound >= limit.value
-        results.append(CheckResult(limit.name, mean, bound, limit.value, holds))
+        results.append(CheckResult(limit.name, limit.side, mean, bound, limit.value, holds))
     return tuple(results)
 
 

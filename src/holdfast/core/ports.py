@@ -8,11 +8,11 @@ from typing import Protocol
 import msgspec
 
 from holdfast.core.chain import Head
-from holdfast.core.records import AnyRecord, BaselineMeasured, Entry, Forecast, Role, Trial
+from holdfast.core.records import AnyRecord, BaselineMeasured, Entry, Forecast, Role, Side, Trial
 
 
 class TrialRequest(msgspec.Struct, frozen=True):
-    """What to execute: `tree` with `seed`, graded on `split`, stopped once it has used `cpu_limit` CPU seconds.
+    """What to execute: `tree` with `seed`, graded on `split`.
 
     With `losing_over` set, the trial is stopped as soon as its CPU charge passes it: it can no longer win.
     """
@@ -24,7 +24,7 @@ class TrialRequest(msgspec.Struct, frozen=True):
     split: str
     proposal: str = ""
     pair: int = -1
-    side: str = ""
+    side: Side = ""
     losing_over: float | None = None
 
 

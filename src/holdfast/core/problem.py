@@ -93,6 +93,11 @@ class ProblemSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: dict[str, Check] = {}
 
     @property
+    def unchecked(self) -> bool:
+        """Whether nothing looks at what the program computes, so that a change which breaks it may count as a gain."""
+        return not self.grader.command and not self.checks
+
+    @property
     def self_reported(self) -> bool:
         """Whether the metric is printed by the candidate itself, which every claim must then say."""
         return bool(self.metric.pattern) or not (self.metric.name in HARNESS_METRICS or self.grader.command)

@@ -12,6 +12,7 @@ Outcome = Literal["ok", "wrong", "crashed", "timeout", "tampered", "infra"]
 Role = Literal["baseline", "race", "confirm", "claim", "control"]
 Verdict = Literal["keep", "discard", "hold"]
 Stage = Literal["race", "confirm", "merge", "budget", "stop"]
+Side = Literal["", "incumbent", "candidate"]
 Values = dict[str, float]
 
 
@@ -23,7 +24,7 @@ class RunStarted(Record, frozen=True, tag="run/1"):
     """A research effort begins: the problem by digest, what the trunk starts from, who proposes, and where it runs.
 
     `tree` and `commit` are the baseline; `data` maps each split to the digest of its file list;
-    `root` is the problem's directory; `sealed_uses` counts the claims made on this sealed split before this run.
+    `root` is the problem's directory.
     """
 
     problem: str
@@ -37,17 +38,20 @@ class RunStarted(Record, frozen=True, tag="run/1"):
     root: str = ""
     data: dict[str, str] = {}
     files: dict[str, tuple[str, ...]] = {}
-    sealed_uses: int = 0
     environment: dict[str, str] = {}
 
 
 class SessionStarted(Record, frozen=True, tag="session/1"):
-    """A coordinator takes the run up, for `budget_seconds` of wall time on `workers` slots; also on every resume."""
+    """A coordinator takes the run up, for `budget_seconds` of wall time on `workers` slots; also on every resume.
+
+    `sealed_uses` counts the claims that other runs have begun on the same sealed data by now.
+    """
 
     budget_seconds: float
     workers: int
     tier: str
     holdfast: str
+    sealed_uses: int = 0
 
 
 class SessionEnded(Record, frozen=True, tag="session-ended/1"):
@@ -82,7 +86,7 @@ class Trial(Record, frozen=True, tag="trial/1"):
     slot: int = 0
     proposal: str = ""
     pair: int = -1
-    side: Literal["", "incumbent", "candidate"] = ""
+    side: Side = ""
     detail: str = ""
     tier: str = ""
     controls: dict[str, str] = {}
@@ -167,6 +171,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     """How a check came out: the mean over seeds, its one-sided 95 % bound, the limit, and whether it holds."""
 
     name: str
+    side: Literal["max", "min"]
     mean: float
     bound: float
     limit: float
@@ -217,11 +222,26 @@ class Landed(Record, frozen=True, tag="landed/1"):
     ledger_head: str
 
 
+class ClaimBegun(Record, frozen=True, tag="claim-begun/1"):
+    """The search is over and the trunk is to be measured: how many pairs, fixed before the first of them runs.
+
+    From here on the sealed split counts as used. `sealed_uses` counts the claims begun on it before.
+    """
+
+    series: str
+    baseline: str
+    trunk: str
+    pairs: int
+    split: str
+    sealed_uses: int
+
+
 class Claim(Record, frozen=True, tag="claim/1"):
     """Baseline against trunk on fresh seeds and the sealed split: the one number a run may quote.
 
-    `sealed_uses` counts the earlier claims on the same sealed data; `self_reported` marks a metric that the
-    program printed itself; `holds` is false when a check fails on the sealed split.
+    `pairs` are those in which both sides have a score, `failed` the others: with any of them the claim does not hold.
+    Nor does it when a check fails on the sealed split, or a trial ran without isolation (`tier` T0). `self_reported`
+    marks a metric that the program printed itself, `unchecked` a problem in which nothing looks at the result.
     """
 
     baseline: str
@@ -236,6 +256,9 @@ class Claim(Record, frozen=True, tag="claim/1"):
     holds: bool
     sealed_uses: int
     self_reported: bool
+    unchecked: bool = False
+    failed: int = 0
+    tier: str = ""
     checks: tuple[CheckResult, ...] = ()
     trials: tuple[str, ...] = ()
 
@@ -263,6 +286,7 @@ AnyRecord = (
     | Comparison
     | Decision
     | Landed
+    | ClaimBegun
     | Claim
     | ProblemChecked
 )

@@ -7,12 +7,12 @@ from collections.abc import Collection
 
 import msgspec
 
-from holdfast.core import verdicts
+from holdfast.core import decide, verdicts
 from holdfast.core.ports import Job, TrialRequest
-from holdfast.core.records import AnyRecord, Decision, Role
+from holdfast.core.records import AnyRecord, Decision, Role, Side
 from holdfast.core.seeds import seed_for
 from holdfast.core.settings import Rules
-from holdfast.core.state import Attempt, Kept, RunState, job_key
+from holdfast.core.state import Attempt, Claiming, Kept, RunState, job_key
 
 
 class Submit(msgspec.Struct, frozen=True):
@@ -65,6 +65,12 @@ class Stop(msgspec.Struct, frozen=True):
 Step = Submit | Write | Ask | Merge | Land | Cancel | Wait | Stop
 
 
+UNFIT = (
+    "one trial after the other fails through no fault of its candidate",
+    "`holdfast log` names the fault; mend it, then --resume",
+)
+
+
 class Scene(msgspec.Struct):
     """What the scheduler looks at: the fold, the keys of jobs in flight, the slots, the time, and the rules."""
 
@@ -83,6 +89,8 @@ class Scene(msgspec.Struct):
 def next_step(scene: Scene) -> Step:
     """The one most urgent thing to do. Calling it again after doing it leads to the end of the run."""
     state = scene.state
+    if state.infra_streak >= scene.rules.infra_streak:
+        return Cancel(tuple(scene.busy)) if scene.busy else Stop(*UNFIT)
     if state.landing is not None:
         return Land(state.landing)
     if state.baseline is None:
@@ -201,11 +209,9 @@ def _next_pair(scene: Scene, attempt: Attempt) -> int | None:
 def _closing(scene: Scene) -> bool:
     """Whether the rest of the time belongs to the claim, or the agent has nothing more to say."""
     state = scene.state
-    idle = not state.open and not scene.busy
-    exhausted = idle and state.spent_trunk == state.trunk
-    claiming = any(key.startswith("claim") for key in scene.busy)
-    late = scene.now >= _search_end(scene)
-    return exhausted or claiming or late or state.claim is not None
+    exhausted = not state.open and not scene.busy and state.spent_trunk == state.trunk
+    claimed = state.claim is not None and state.claimed_in == len(state.sessions)
+    return exhausted or claimed or state.claiming is not None or scene.now >= _search_end(scene)
 
 
 def _close(scene: Scene) -> Step:
@@ -218,42 +224,49 @@ def _close(scene: Scene) -> Step:
         return Write(tuple(verdicts.out_of_time(state, attempt) for attempt in state.open.values()))
     if not state.kept or state.claim is not None:
         return Stop()
-    wanted = claim_pair_count(state, scene.rules)
-    series = claim_series(state)
-    missing = [n for n in range(wanted) if n not in state.claim_pairs]
+    if state.claiming is None:
+        return Write((verdicts.begin_claim(state, claim_pair_count(state, scene.rules), claim_split(state)),))
+    return _claim(scene, state.claiming)
+
+
+def _claim(scene: Scene, claiming: Claiming) -> Step:
+    """Run the claim's pairs, then write what they amount to."""
+    state, begun = scene.state, claiming.begun
+    missing = [n for n in range(begun.pairs) if n not in claiming.pairs]
     if not missing:
         return Write((verdicts.claim(state),))
-    if any(state.infra.get(job_key("claim", series, n), 0) > scene.rules.infra_retries for n in missing):
-        return Stop(
-            "the final claim could not be measured", "see `holdfast log` for the infrastructure fault; --resume"
-        )
+    if state.infra > scene.rules.infra_retries:
+        return Cancel(tuple(scene.busy)) if scene.busy else Stop(*UNFIT)
     for pair in missing:
-        if scene.free and job_key("claim", series, pair) not in scene.busy:
-            return Submit(_pair_job(state, "claim", series, pair, (state.started().tree, state.trunk)))
+        if scene.free and job_key("claim", begun.series, pair) not in scene.busy:
+            return Submit(_pair_job(state, "claim", begun.series, pair, (begun.baseline, begun.trunk)))
     return Wait(math.inf)
-
-
-def claim_series(state: RunState) -> str:
-    """The name of the next claim's trials: its number and the head it is about, so that no seed serves two claims."""
-    return f"claim{len(state.claims) + 1}-{state.kept[-1].decision.proposal}"
 
 
 def _pair_job(state: RunState, role: Role, proposal: str, pair: int, trees: tuple[str, str]) -> Job:
     """Two trials with one seed, in an order drawn for this pair, so that a position effect cannot favour a side."""
-    run = state.started()
-    split = claim_split(state) if role == "claim" else search_split(state)
-    place = (role, proposal, pair)
-    seed = seed_for(run.seed, *place)
+    split = state.claiming.begun.split if role == "claim" and state.claiming else search_split(state)
+    salt = _salt(state, role, proposal)
+    seed = seed_for(salt, role, proposal, pair)
     key = job_key(role, proposal, pair)
     again = _retry_mark(state, key)
-    sides = [("incumbent", "a", trees[0]), ("candidate", "b", trees[1])]
-    if seed_for(run.seed, "order", *place) % 2:
+    sides: list[tuple[Side, str, str]] = [("incumbent", "a", trees[0]), ("candidate", "b", trees[1])]
+    if seed_for(salt, "order", role, proposal, pair) % 2:
         sides.reverse()
     trials = [
         TrialRequest(key + letter + again, role, tree, seed, split, proposal, pair, side)
         for side, letter, tree in sides
     ]
     return Job(key, tuple(trials))
+
+
+def _salt(state: RunState, role: Role, proposal: str) -> str:
+    """What the seeds of a job are drawn from: the run's seed, or what the ledger held when its stage began."""
+    if role == "baseline":
+        return str(state.started().seed)
+    if role == "claim":
+        return state.claiming.salt if state.claiming else ""
+    return state.attempts[proposal].salt
 
 
 def _retry_mark(state: RunState, key: str) -> str:
@@ -269,19 +282,21 @@ def _race_job(state: RunState, attempt: Attempt, rules: Rules) -> Job:
         id=key + _retry_mark(state, key),
         role="race",
         tree=proposal.tree,
-        seed=seed_for(run.seed, "race", proposal.id),
+        seed=seed_for(attempt.salt, "race", proposal.id),
         split=search_split(state),
         proposal=proposal.id,
-        losing_over=verdicts.losing_over(state.incumbent_score, run.spec.metric, rules),
+        losing_over=decide.losing_over(state.incumbent_score, run.spec.metric, rules),
     )
     return Job(key, (request,))
 
 
 def search_split(state: RunState) -> str:
-    """The split that steers the search: `hidden`, or `none` for a problem without data."""
-    return "hidden" if "hidden" in state.started().data else "none"
+    """The split that steers the search: `hidden`, or `none` where no grader reads one."""
+    run = state.started()
+    return "hidden" if "hidden" in run.data and run.spec.grader.command else "none"
 
 
 def claim_split(state: RunState) -> str:
     """The split the claim is made on: `sealed` where the problem has one."""
-    return "sealed" if "sealed" in state.started().data else search_split(state)
+    run = state.started()
+    return "sealed" if "sealed" in run.data and run.spec.grader.command else search_split(state)

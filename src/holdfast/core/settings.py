@@ -28,8 +28,12 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected_candidates: int = 200
     """Comparisons the level is spread over; later ones still get a shrinking share."""
 
-    history_freedom: float = 10.0
-    """Degrees of freedom that earlier pairs may lend to a comparison; more would trust their noise too far."""
+    history_freedom: float = 3.0
+    """Degrees of freedom that earlier pairs may lend to a comparison; more would trust their noise too far.
+
+    With 3, a candidate that is five times noisier than what came before passes its level about ten times too often,
+    with 10 about seventy times; with equal noise neither does.
+    """
 
     race_slack: float = 1.15
     """A race stops once the candidate's cost passes this multiple of the incumbent's."""
@@ -40,8 +44,15 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     infra_retries: int = 2
     """How often a job is issued again when the infrastructure, not the candidate, was at fault."""
 
+    infra_streak: int = 12
+    """Trials in a row that fail through our own fault before the run stops: the machine is not fit for it."""
+
     ask_retries: int = 20
     """Drafts in a row that repeat a known tree before the agent counts as spent."""
+
+
+LONGEST = 60 * 24 * 3600.0
+"""Seconds in the longest budget that is not a slip of the pen."""
 
 
 def parse_duration(text: str) -> float:
@@ -56,6 +67,6 @@ def parse_duration(text: str) -> float:
             number = ""
         else:
             number += letter
-    if not total > 0 or total == float("inf"):
-        raise ValueError(f"a duration must be positive, not {text!r}")
+    if not 0 < total <= LONGEST:
+        raise ValueError(f"a duration must be positive and at most 60 days, not {text!r}")
     return total

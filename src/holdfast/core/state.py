@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from holdfast.core.chain import entry_hash
 from holdfast.core.measure import Noise, pair_effect, residual_noise
+from holdfast.core.problem import Metric
 from holdfast.core.records import (
     Admitted,
     AgentSpent,
     BaselineMeasured,
     Claim,
+    ClaimBegun,
     Comparison,
     Decision,
     Entry,
@@ -29,9 +31,15 @@ Pair = tuple[Trial, Trial]
 
 @dataclass
 class Attempt:
-    """A proposal on its way: what has been measured of it so far, and the verdict once there is one."""
+    """A proposal on its way: what has been measured of it so far, and the verdict once there is one.
+
+    `salt` is the hash of the entry that opened the present stage: seeds are drawn from it, so that nobody can know
+    them before. `infra` counts the jobs that failed through our own fault in this session.
+    """
 
     proposal: Proposal
+    salt: str
+    infra: int = 0
     race: Trial | None = None
     admitted: Admitted | None = None
     pairs: dict[int, Pair] = field(default_factory=dict)
@@ -50,6 +58,16 @@ class Kept:
 
 
 @dataclass
+class Claiming:
+    """A claim that has begun: its record, the hash its seeds are drawn from, and the session that began it."""
+
+    begun: ClaimBegun
+    salt: str
+    session: int
+    pairs: dict[int, Pair] = field(default_factory=dict)
+
+
+@dataclass
 class Session:
     """One coordinator's stretch of a run; `ended` is empty while it lasts or when it was killed, else why it ended."""
 
@@ -64,8 +82,9 @@ class Session:
 class RunState:
     """The fold of one run's records. Only `apply` changes it.
 
-    `infra` counts jobs void by our own fault in this session (they limit retries), `voided` over the whole run
-    (so that a retried trial gets an id of its own). `occupied` is the last slot time in seconds by tree.
+    `voided` counts the jobs that failed through our own fault, so that a retried trial gets an id of its own;
+    `infra_streak` how many trials in a row did so in this session, `infra` those of baseline and claim.
+    `occupied` is the last slot time in seconds by tree. A record that names an unknown proposal changes nothing.
     """
 
     name: str = ""
@@ -86,18 +105,25 @@ class RunState:
     occupied: dict[str, float] = field(default_factory=dict)
     outcomes: dict[str, int] = field(default_factory=dict)
     trials: int = 0
-    infra: dict[str, int] = field(default_factory=dict)
+    infra: int = 0
+    infra_streak: int = 0
     voided: dict[str, int] = field(default_factory=dict)
     half: Trial | None = None
-    claim_pairs: dict[int, Pair] = field(default_factory=dict)
+    claiming: Claiming | None = None
+    begun_claims: int = 0
     claims: list[Claim] = field(default_factory=list)
-    claim: Claim | None = None
+    claimed_in: int = 0
     spent_trunk: str = ""
 
     @property
     def landing(self) -> Kept | None:
         """A kept change whose branch may not have moved yet."""
         return self.kept[-1] if self.kept and self.kept[-1].landed is None else None
+
+    @property
+    def claim(self) -> Claim | None:
+        """The latest claim, if it is about the present trunk."""
+        return self.claims[-1] if self.claims and self.claims[-1].trunk == self.trunk else None
 
     @property
     def session(self) -> Session | None:
@@ -154,24 +180,24 @@ def apply(state: RunState, entry: Entry) -> None:
             state.noise = Noise(record.noise**2 * record.noise_pairs, float(record.noise_pairs))
             state.trunks[state.trunk] = record.score
         case Proposal():
-            attempt = Attempt(record)
+            attempt = Attempt(record, entry_hash(entry))
             state.attempts[record.id] = state.open[record.id] = attempt
             state.tried.add(record.tree)
         case AgentSpent():
             state.spent_trunk = record.trunk
         case Admitted():
-            state.attempts[record.proposal].admitted = record
-            state.admitted = max(state.admitted, record.order)
+            _admit(state, entry, record)
         case Comparison():
             _compare(state, record)
         case Decision():
             _decide(state, entry, record)
         case Landed():
             _land(state, record)
+        case ClaimBegun():
+            state.claiming = Claiming(record, entry_hash(entry), len(state.sessions))
+            state.begun_claims += 1
         case Claim():
-            state.claims.append(record)
-            state.claim = record
-            state.claim_pairs.clear()
+            _claim(state, record)
         case _:
             pass
 
@@ -185,23 +211,23 @@ def _start(state: RunState, name: str, record: RunStarted) -> None:
 
 
 def _begin_session(state: RunState, at: float, record: SessionStarted) -> None:
-    """A new budget after a finished session reopens the question; a resume of a broken one keeps its claim."""
-    if state.sessions and state.sessions[-1].ended == "finished":
-        state.claim = None
     state.sessions.append(Session(record, at, at))
-    state.infra.clear()
+    state.infra = state.infra_streak = 0
+    for attempt in state.open.values():
+        attempt.infra = 0
     state.spent_trunk = ""
 
 
 def _trial(state: RunState, trial: Trial) -> None:
     state.trials += 1
     state.outcomes[trial.outcome] = state.outcomes.get(trial.outcome, 0) + 1
+    state.infra_streak = state.infra_streak + 1 if trial.outcome == "infra" else 0
     if trial.occupied_seconds and trial.outcome != "infra":
         state.occupied[trial.tree] = trial.occupied_seconds
     if trial.role == "race":
         if trial.outcome == "infra":
             _count_infra(state, trial)
-        else:
+        elif trial.proposal in state.attempts:
             state.attempts[trial.proposal].race = trial
     elif trial.side == "incumbent":
         state.half = trial
@@ -221,17 +247,22 @@ def _complete_pair(state: RunState, incumbent: Trial, candidate: Trial) -> None:
 
 
 def _pairs_of(state: RunState, trial: Trial) -> dict[int, Pair]:
+    """Where a finished pair belongs; nowhere, when what it was for is unknown or over."""
     if trial.role == "baseline":
         return state.baseline_pairs
     if trial.role == "claim":
-        return state.claim_pairs
-    return state.attempts[trial.proposal].pairs
+        current = state.claiming is not None and state.claiming.begun.series == trial.proposal
+        return state.claiming.pairs if current and state.claiming else {}
+    return state.attempts[trial.proposal].pairs if trial.proposal in state.attempts else {}
 
 
 def _count_infra(state: RunState, trial: Trial) -> None:
     key = job_key(trial.role, trial.proposal, trial.pair)
-    state.infra[key] = state.infra.get(key, 0) + 1
     state.voided[key] = state.voided.get(key, 0) + 1
+    if trial.proposal in state.attempts:
+        state.attempts[trial.proposal].infra += 1
+    else:
+        state.infra += 1
 
 
 def job_key(role: str, proposal: str, pair: int) -> str:
@@ -239,20 +270,30 @@ def job_key(role: str, proposal: str, pair: int) -> str:
     return f"{proposal}.race" if role == "race" else f"{proposal or role}.{pair}"
 
 
+def _admit(state: RunState, entry: Entry, record: Admitted) -> None:
+    attempt = state.attempts.get(record.proposal)
+    if attempt is not None:
+        attempt.admitted, attempt.salt = record, entry_hash(entry)
+        state.admitted = max(state.admitted, record.order)
+
+
 def _compare(state: RunState, record: Comparison) -> None:
-    attempt = state.attempts[record.proposal]
-    attempt.comparison = record
-    metric = state.started().spec.metric
-    effects = [
-        pair_effect(candidate.score, incumbent.score, metric)
-        for incumbent, candidate in attempt.pairs.values()
-        if incumbent.score is not None and candidate.score is not None
-    ]
-    state.noise = state.noise.plus(residual_noise(effects))
+    attempt = state.attempts.get(record.proposal)
+    if attempt is not None:
+        attempt.comparison = record
+        state.noise = state.noise.plus(residual_noise(effects_of(attempt.pairs, state.started().spec.metric)))
+
+
+def effects_of(pairs: dict[int, Pair], metric: Metric) -> list[float]:
+    """Effects of the pairs in which both sides have a score, in the pairs' order."""
+    found = (pair_effect(pairs[n][1].score, pairs[n][0].score, metric) for n in sorted(pairs))
+    return [effect for effect in found if effect is not None]
 
 
 def _decide(state: RunState, entry: Entry, record: Decision) -> None:
-    attempt = state.attempts[record.proposal]
+    attempt = state.attempts.get(record.proposal)
+    if attempt is None:
+        return
     attempt.decision = record
     state.open.pop(record.proposal, None)
     if record.verdict == "keep":
@@ -260,10 +301,19 @@ def _decide(state: RunState, entry: Entry, record: Decision) -> None:
 
 
 def _land(state: RunState, record: Landed) -> None:
-    attempt = state.attempts[record.proposal]
-    state.kept[-1].landed = record
+    attempt = state.attempts.get(record.proposal)
+    if attempt is None or state.landing is None:
+        return
+    state.landing.landed = record
     state.trunk, state.commit = record.tree, record.commit
-    state.claim = None
-    state.claim_pairs.clear()
+    state.claiming = None
     scores = [candidate.score for _, candidate in attempt.pairs.values() if candidate.score is not None]
     state.trunks[record.tree] = sum(scores) / len(scores)
+
+
+def _claim(state: RunState, record: Claim) -> None:
+    """A claim that an earlier session began does not end this one: there may be time left to search on."""
+    state.claims.append(record)
+    if state.claiming is not None:
+        state.claimed_in = state.claiming.session
+        state.claiming = None

@@ -14,34 +14,47 @@ from holdfast.core.measure import (
     pair_effect,
     resolve_limits,
 )
-from holdfast.core.problem import Metric
+from holdfast.core.problem import ProblemSpec
 from holdfast.core.records import (
     Admitted,
     AnyRecord,
     BaselineMeasured,
     Claim,
+    ClaimBegun,
     Comparison,
     Decision,
     Stage,
     Values,
 )
 from holdfast.core.settings import Rules
-from holdfast.core.state import Attempt, Pair, RunState
-
-losing_over = decide.losing_over
+from holdfast.core.state import Attempt, Pair, RunState, effects_of
 
 UNISOLATED = "T0"
 """The tier of trials that ran without a sandbox; nothing from it is kept without a person."""
 
 
+HINTS = {
+    "No module named": "add the package it imports to `packages` under [work] in problem.toml",
+    "fork": "a program that starts others needs `processes` above 1 under [limits] in problem.toml",
+    "Operation not permitted": "a program that starts others needs `processes` above 1 under [limits] in problem.toml",
+    "Read-only file system": "write results to $HOLDFAST_OUT and the rest to /tmp, or name directories of the tree in "
+    "`writable` under [work]",
+}
+MEND = "mend the problem (`holdfast problem check` tries it out); nothing was changed"
+
+
 def baseline_fault(state: RunState, rules: Rules) -> tuple[str, str] | None:
     """Why the unchanged program cannot serve as a baseline, with what to do; None while it can."""
+    metric = state.started().spec.metric
     for pair in state.baseline_pairs.values():
         for trial in pair:
             if trial.outcome != "ok":
                 what = f"the unchanged program came out {trial.outcome}: {trial.detail or 'no detail'}"
-                return what, "run `holdfast problem check` and mend the problem; nothing was changed"
-    if any(count > rules.infra_retries for count in state.infra.values()):
+                return what, next((hint for sign, hint in HINTS.items() if sign in trial.detail), MEND)
+            if pair_effect(trial.score, trial.score, metric) is None:
+                what = f"the metric {metric.name!r} came to {trial.score}, but a ratio needs positive numbers"
+                return what, 'set scale = "difference" under [metric] in problem.toml'
+    if state.infra > rules.infra_retries:
         return "the baseline could not be run on this machine", "see `holdfast log` for the fault, then --resume"
     return None
 
@@ -50,8 +63,7 @@ def measure_baseline(state: RunState) -> BaselineMeasured:
     """Target, noise floor and limits from the A/A pairs. Raises `ProblemError` for an unusable metric or check."""
     spec = state.started().spec
     pairs = _ordered(state.baseline_pairs)
-    effects = _effects(pairs, spec.metric)
-    noise = null_noise(effects)
+    noise = null_noise(effects_of(state.baseline_pairs, spec.metric))
     per_seed = [_mean_values([first.values, second.values]) for first, second in pairs]
     values = _mean_values(per_seed)
     score = float(np.mean([trial.score for pair in pairs for trial in pair if trial.score is not None]))
@@ -64,7 +76,7 @@ def measure_baseline(state: RunState) -> BaselineMeasured:
         noise_pairs=len(pairs),
         limits=resolve_limits(spec.checks, values),
         deterministic=noise.squares == 0.0,
-        warnings=_warnings(noise, score, spec.metric),
+        warnings=_warnings(noise, score, spec),
     )
 
 
@@ -73,9 +85,8 @@ def settle(state: RunState, attempt: Attempt, rules: Rules, seconds_left: float)
 
     A race is held against the parent's score, so that a change is judged by what it adds.
     """
-    failures = _infra_failures(state, attempt)
-    if failures > rules.infra_retries:
-        return (_discard(state, attempt, "stop", f"could not be run: infrastructure failed {failures} times"),)
+    if attempt.infra > rules.infra_retries:
+        return (_discard(state, attempt, "stop", f"could not be run: infrastructure failed {attempt.infra} times"),)
     if attempt.admitted is not None:
         return _settle_pairs(state, attempt, rules)
     if attempt.race is None or state.baseline is None:
@@ -98,18 +109,33 @@ def out_of_time(state: RunState, attempt: Attempt) -> Decision:
     return _discard(state, attempt, "budget", reason)
 
 
+def begin_claim(state: RunState, pairs: int, split: str) -> ClaimBegun:
+    """Fix how the trunk will be measured, before any of it is."""
+    return ClaimBegun(
+        series=f"claim{state.begun_claims + 1}",
+        baseline=state.started().tree,
+        trunk=state.trunk,
+        pairs=pairs,
+        split=split,
+        sealed_uses=state.sessions[-1].start.sealed_uses + state.begun_claims,
+    )
+
+
 def claim(state: RunState) -> Claim:
-    """Baseline against trunk over the claim's pairs: fixed in number before they ran, on seeds used nowhere else."""
-    run, baseline = state.started(), state.baseline
+    """Baseline against trunk over the claim's pairs, on seeds used nowhere else."""
+    run, claiming, baseline = state.started(), state.claiming, state.baseline
+    assert claiming is not None
     assert baseline is not None
-    pairs = _ordered(state.claim_pairs)
+    pairs = _ordered(claiming.pairs)
     metric = run.spec.metric
-    mean, low, high = interval(_effects(pairs, metric), Noise())
-    claimed = [trial.values for _, trial in pairs]
-    spread, freedom = baseline.spread, max(0.0, baseline.noise_pairs - 1.0)
-    limits = resolve_limits(run.spec.checks, _mean_values([trial.values for trial, _ in pairs]))
-    checks = check_means(claimed, limits, spread, freedom)
-    failed = any(trial.outcome != "ok" for _, trial in pairs)
+    effects = effects_of(claiming.pairs, metric)
+    mean, low, high = interval(effects, Noise())
+    reference = [trial.values for trial, _ in pairs if trial.outcome == "ok"]
+    limits = resolve_limits(run.spec.checks, _mean_values(reference)) if reference else ()
+    claimed = [trial.values for _, trial in pairs if trial.outcome == "ok"]
+    checks = check_means(claimed, limits, baseline.spread, max(0.0, baseline.noise_pairs - 1.0))
+    tiers = {trial.tier for pair in pairs for trial in pair}
+    failed = len(pairs) - len(effects)
     return Claim(
         baseline=run.tree,
         trunk=state.trunk,
@@ -117,12 +143,15 @@ def claim(state: RunState) -> Claim:
         ratio=express(mean, metric.scale),
         low=express(low, metric.scale),
         high=express(high, metric.scale),
-        pairs=len(pairs),
-        split=pairs[0][0].split,
+        pairs=len(effects),
+        split=claiming.begun.split,
         scale=metric.scale,
-        holds=not failed and all(check.holds for check in checks),
-        sealed_uses=run.sealed_uses + len(state.claims),
+        holds=not failed and UNISOLATED not in tiers and all(check.holds for check in checks),
+        sealed_uses=claiming.begun.sealed_uses,
         self_reported=run.spec.self_reported,
+        unchecked=run.spec.unchecked,
+        failed=failed,
+        tier=UNISOLATED if UNISOLATED in tiers else min(tiers),
         checks=checks,
         trials=_ids(pairs),
     )
@@ -134,17 +163,11 @@ def _too_dear(state: RunState, attempt: Attempt, level: float, rules: Rules, sec
     race = attempt.race
     if metric.scale != "ratio" or race is None or race.score is None or attempt.proposal.parent != state.trunk:
         return ""
-    effect = pair_effect(race.score, state.incumbent_score, metric)
+    effect = pair_effect(race.score, state.incumbent_score, metric) or 0.0
     pairs = decide.pairs_needed(effect, state.noise.sigma, level, rules)
     slots = state.sessions[-1].start.workers
     pair_seconds = (race.occupied_seconds + state.occupied.get(state.trunk, race.occupied_seconds)) / slots
     return decide.too_dear(effect, pairs, pair_seconds, seconds_left)
-
-
-def _infra_failures(state: RunState, attempt: Attempt) -> int:
-    """How often the worst of the attempt's jobs failed through no fault of its own in this session."""
-    start = f"{attempt.proposal.id}."
-    return max((count for key, count in state.infra.items() if key.startswith(start)), default=0)
 
 
 def _settle_pairs(state: RunState, attempt: Attempt, rules: Rules) -> tuple[AnyRecord, ...]:
@@ -208,10 +231,10 @@ def _discard(
 
 
 def _race_effect(state: RunState, attempt: Attempt) -> float | None:
-    if attempt.race is None or attempt.race.score is None:
-        return None
     metric = state.started().spec.metric
-    return express(pair_effect(attempt.race.score, state.trunks[attempt.proposal.parent], metric), metric.scale)
+    score = attempt.race.score if attempt.race is not None else None
+    effect = pair_effect(score, state.trunks[attempt.proposal.parent], metric)
+    return None if effect is None else express(effect, metric.scale)
 
 
 def _ordered(pairs: dict[int, Pair]) -> list[Pair]:
@@ -222,24 +245,18 @@ def _ids(pairs: list[Pair]) -> tuple[str, ...]:
     return tuple(trial.id for pair in pairs for trial in pair)
 
 
-def _effects(pairs: list[Pair], metric: Metric) -> list[float]:
-    """Effects of the pairs in which both sides have a score; a failure is handled by whoever asks."""
-    return [
-        pair_effect(candidate.score, incumbent.score, metric)
-        for incumbent, candidate in pairs
-        if incumbent.score is not None and candidate.score is not None
-    ]
-
-
 def _mean_values(rows: list[Values]) -> Values:
     names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
     return {name: float(np.mean([row[name] for row in rows])) for name in names}
 
 
-def _warnings(noise: Noise, score: float, metric: Metric) -> tuple[str, ...]:
-    relative = noise.sigma if metric.scale == "ratio" else noise.sigma / abs(score) if score else 0.0
+def _warnings(noise: Noise, score: float, spec: ProblemSpec) -> tuple[str, ...]:
+    found = []
+    relative = noise.sigma if spec.metric.scale == "ratio" else noise.sigma / abs(score) if score else 0.0
+    if spec.unchecked:
+        found.append("nothing checks what the program computes: a change that breaks it may count as a gain")
     if noise.squares == 0.0:
-        return ("the metric came out identical in every pair: it may be deterministic",)
-    if relative > 0.1:
-        return (f"the metric is noisy: {relative:.0%} between two runs of the same program",)
-    return ()
+        found.append("the metric came out identical in every pair: it may be deterministic")
+    elif relative > 0.1:
+        found.append(f"the metric is noisy: {relative:.0%} between two runs of the same program")
+    return tuple(found)

@@ -16,7 +16,7 @@ from holdfast.execution.sandbox import bubblewrap, cgroup, seccomp
 from holdfast.execution.sandbox.bubblewrap import MB, Mounts
 from holdfast.execution.sandbox.cell import Cell, Plan
 from holdfast.execution.sandbox.tiers import FIRST_UID, Isolation, choose, tasks
-from holdfast.execution.sandbox.view import RUNNER, RUNNER_FILE, View, look, system_mounts
+from holdfast.execution.sandbox.view import RUNNER, RUNNER_FILE, View, look, shown_by, system_mounts
 from holdfast.execution.session import Session
 
 NAMED_SLOTS = 64
@@ -51,6 +51,8 @@ class Bench:
             self.grader_view = self.trial_view
             if spec.grader.command and (spec.grader.packages != spec.work.packages or spec.limits.network):
                 self.grader_view = look(system, places.interpreter, spec.grader.packages, network=False)
+            if isolation != "T0":
+                _check_apart(places, self.trial_view)
             runner = _runner(self.trial_view, RUNNER)
             self.isolation: Isolation = choose(isolation, self.trial_view.base, runner, grouped)
             if self.isolation.drop:
@@ -108,15 +110,19 @@ class Bench:
             rlimits=self.rlimits(group),
             preload=work.preload,
             threads=limits.threads,
-            filter=self.filter(),
+            filter=self.filter(group),
             seccomp=seccomp.number() or 0,
         )
 
-    def filter(self) -> bytes:
+    def filter(self, group: cgroup.Group | None) -> bytes:
         """The system calls that a trial is refused; none where it is not isolated."""
         if not self.boxed:
             return b""
-        return seccomp.program(self.spec.limits.processes == 1, keep_exec=not runs_in_process(self.spec.work.command))
+        return seccomp.program(
+            self.spec.limits.processes == 1,
+            keep_exec=not runs_in_process(self.spec.work.command),
+            unseen_memory=bool(group and group.memory),
+        )
 
     def rlimits(self, group: cgroup.Group | None) -> tuple[tuple[int, int], ...]:
         """Limits per process: the last line behind the control group and the watch."""
@@ -132,6 +138,17 @@ class Bench:
         if group is None or group.memory is None:
             found.append((resource.RLIMIT_DATA, limits.memory_mb * MB))
         return tuple(found)
+
+
+def _check_apart(places: Places, view: View) -> None:
+    """Refuse a lab in a place that every trial sees whole, hidden data, grader and ledger included."""
+    for place in (places.data, places.grader, places.scratch):
+        shown = shown_by(view.base, place)
+        if shown:
+            raise ExecutionError(
+                f"trials can see all below {shown}, and so {place}",
+                "keep the problem and the lab's home elsewhere, such as /srv or a home directory",
+            )
 
 
 def _check_open(places: Places) -> None:

@@ -17,12 +17,16 @@ TICKS_PER_SECOND = 100
 
 
 class Meter:
-    """The largest of several sources, none of which charges too much, counted from `go`."""
+    """The largest of several sources, none of which charges too much, counted from `go`.
+
+    `complete` says whether the last look at them reached them all.
+    """
 
     def __init__(self, *sources: Source) -> None:
         self._sources = sources
         self._starts: tuple[float, ...] = ()
         self._largest = 0.0
+        self.complete = False
 
     def go(self) -> None:
         """Start to count; what the sources have seen so far was before the trial's clock."""
@@ -30,11 +34,12 @@ class Meter:
 
     def spent(self) -> float:
         """CPU seconds since `go`; never falls, and keeps its last value when a source is gone."""
+        self.complete = True
         for source, start in zip(self._sources, self._starts, strict=True):
             try:
                 self._largest = max(self._largest, source() - start)
             except OSError:
-                continue
+                self.complete = False
         return self._largest
 
 

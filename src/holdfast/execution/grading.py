@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.core.ports import Grade
-from holdfast.execution.sandbox.cell import Cell, CellError
+from holdfast.execution.sandbox.cell import Cell, CellError, Unanswered
 
 MAX_VALUES = 64
 MAX_REASON = 500
 GRACE_SECONDS = 5.0
+SEARCHED_LINES, SEARCHED_WIDTH = 200, 1000
+"""How much of what a program printed is searched: a pattern's time may grow with a power of a line's length."""
 NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)\b)"
 
 
@@ -42,7 +44,10 @@ class CommandGrader:
         self._cell: Cell | None = None
 
     def grade(self, artifact: str, split: str, seed: int) -> Grade:
-        """Grade the directory `artifact` on `split`; what went wrong with the grader itself is a `fault`."""
+        """Grade the directory `artifact` on `split`; what went wrong with the grader itself is a `fault`.
+
+        Raises `CellError` when it could not even be asked.
+        """
         request = {
             "command": self._command,
             "cwd": self._inside(self._grader),
@@ -58,9 +63,12 @@ class CommandGrader:
         try:
             self._cell = self._cell or self._start()
             answer = self._cell.ask(request, self._seconds + GRACE_SECONDS)
-        except (CellError, OSError, ValueError) as error:
+        except (Unanswered, ValueError) as error:
             self.close()
             return Grade(fault=str(error)[:MAX_REASON])
+        except CellError:
+            self.close()
+            raise
         if answer["late"]:
             return Grade(fault=f"the grader took more than {self._seconds:g} s")
         if answer["code"] != 0:
@@ -75,7 +83,10 @@ class CommandGrader:
 
 
 class SelfReport:
-    """Takes the metric that the program printed: the last match of `pattern`, whose first group is the number."""
+    """Takes the metric that the program printed: the last match of `pattern`, whose first group is the number.
+
+    Each of the last `SEARCHED_LINES` lines is searched by itself, up to `SEARCHED_WIDTH` characters.
+    """
 
     def __init__(self, name: str, pattern: str = "") -> None:
         self._name = name
@@ -83,8 +94,9 @@ class SelfReport:
 
     def grade(self, artifact: str, split: str, seed: int) -> Grade:  # noqa: ARG002 - the port's signature
         """Look through what the trial printed; no match, or no finite number, is `wrong`."""
-        text = printed(artifact).read_text("utf-8", "replace")
-        last = next(iter(deque(self._pattern.finditer(text), maxlen=1)), None)
+        lines = printed(artifact).read_text("utf-8", "replace").splitlines()[-SEARCHED_LINES:]
+        matches = (deque(self._pattern.finditer(line[:SEARCHED_WIDTH]), maxlen=1) for line in reversed(lines))
+        last = next((match for found in matches for match in found), None)
         if last is None:
             return Grade(wrong=f"it printed no {self._name}")
         try:

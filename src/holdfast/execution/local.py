@@ -94,7 +94,6 @@ class LocalExecutor:
         self._bench.session.close()
 
     def _work(self, slot: Slot) -> None:
-        slot.pin()
         try:
             while job := self._next():
                 trials = []

@@ -29,6 +29,7 @@ STDERR_KEPT = 2_000
 
 def become(plan: dict[str, Any]) -> None:
     """Give up privileges for good and take on the limits, before anything of the environment is imported."""
+    os.setsid()  # out of the process group of process 1, which is not to hear what we say to our own
     if plan["uid"] is not None:
         os.setgroups([])
         os.setresgid(plan["uid"], plan["uid"], plan["uid"])
@@ -37,7 +38,6 @@ def become(plan: dict[str, Any]) -> None:
         hard = resource.getrlimit(limit)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (value, value))
-    os.chdir(plan["cwd"])
 
 
 def preload(names: Sequence[str], threads: int) -> None:
@@ -96,6 +96,7 @@ def prepare(control: int) -> dict[str, Any]:
     try:
         become(plan)
         preload(plan["preload"], plan["threads"])
+        os.chdir(plan["cwd"])  # not before: modules may read files of where they are imported
         if plan["filter"]:
             confine(plan["filter"], plan["seccomp"])
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it

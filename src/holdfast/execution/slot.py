@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from holdfast.core.ports import TrialRequest
 from holdfast.core.records import Trial
@@ -27,6 +27,9 @@ from holdfast.execution.watch import Bounds, Course, Watch
 WALL_FACTOR = 1.5
 """Wall time a trial may take for each second of CPU time: some waiting is honest, sleeping until the end is not."""
 
+LOGGED_BYTES = 8192
+"""Of each stream of a trial, kept on disk for as long as the run is: there may be 100,000 of them."""
+
 
 class Slot:
     """Executes trials on `cores`. To be used from one thread, which must live as long as the slot."""
@@ -43,15 +46,11 @@ class Slot:
         self._controls = bench.isolation.controls(bench.spec.limits, self._group)
         self._judge = judge(bench, number, self._artifacts)
 
-    def pin(self) -> None:
-        """Bind the calling thread, and all that it starts, to the slot's cores."""
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, self.cores)
-
     def run(self, request: TrialRequest, cancelled: Callable[[], bool]) -> Trial:
         """Execute and grade one trial. Never raises: trouble of our own has outcome `infra`."""
         begun = time.monotonic()
         try:
+            self._pin()
             found = self._execute(request, cancelled)
         except CellError as error:
             found = {"outcome": "infra", "detail": plain(str(error)[:MAX_DETAIL])}
@@ -65,7 +64,7 @@ class Slot:
             split=request.split,
             proposal=request.proposal,
             pair=request.pair,
-            side=cast(Literal["", "incumbent", "candidate"], request.side),
+            side=request.side,
             slot=self.number,
             tier=self._bench.isolation.tier,
             controls=self._controls,
@@ -76,6 +75,11 @@ class Slot:
     def close(self) -> None:
         """Stop the judge."""
         self._judge.close()
+
+    def _pin(self) -> None:
+        """Bind the calling thread, and all that it starts, to the slot's cores, which may go away meanwhile."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, self.cores)
 
     def _execute(self, request: TrialRequest, cancelled: Callable[[], bool]) -> dict[str, Any]:
         """The fields of the trial that its execution decides."""
@@ -93,7 +97,7 @@ class Slot:
             if found["outcome"] == "ok":
                 printed(str(artifact)).write_bytes(course.stdout)
                 grade = self._judge.grade(str(artifact), request.split, request.seed)
-                found |= scored(course, grade, self._bench.spec.metric.name)
+                found |= scored(course, grade, self._bench.spec.metric)
         except ForbiddenResult as error:
             found |= {"outcome": "wrong", "detail": plain(str(error)[:MAX_DETAIL])}
         finally:
@@ -132,6 +136,7 @@ class Slot:
         }
 
     def _log(self, request: TrialRequest, course: Course) -> None:
-        text = b"--- stdout\n" + course.stdout + b"\n--- stderr\n" + course.stderr + b"\n"
+        out, errors = course.stdout[-LOGGED_BYTES:], course.stderr[-LOGGED_BYTES:]
+        text = b"--- stdout\n" + out + b"\n--- stderr\n" + errors + b"\n"
         with suppress(OSError):
             (self._logs / f"{Path(request.id).name}.txt").write_bytes(text)

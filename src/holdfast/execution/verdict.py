@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from holdfast.core.ports import Grade
-from holdfast.core.problem import HARNESS_METRICS, Limits
+from holdfast.core.problem import HARNESS_METRICS, Limits, Metric
 from holdfast.core.records import Outcome, Values
 from holdfast.execution.grading import plain
 from holdfast.execution.watch import Course
@@ -24,6 +24,8 @@ def ending(course: Course, limits: Limits, starved: bool) -> tuple[Outcome, str]
 
     `starved` says that the kernel killed some of it for want of memory.
     """
+    if course.tampered:
+        return "tampered", "the command's clock was gone at its end: it had process 1 collect it early"
     if course.stopped:
         return "timeout" if course.late else "crashed", course.stopped
     if course.code == 0:
@@ -35,7 +37,7 @@ def ending(course: Course, limits: Limits, starved: bool) -> tuple[Outcome, str]
     return "crashed", said or how
 
 
-def scored(course: Course, grade: Grade, metric: str) -> dict[str, Any]:
+def scored(course: Course, grade: Grade, metric: Metric) -> dict[str, Any]:
     """The fields of a trial that ended well, from what the judge says; only an `ok` one has a score.
 
     A metric that the harness measures is never taken from the judge.
@@ -46,9 +48,11 @@ def scored(course: Course, grade: Grade, metric: str) -> dict[str, Any]:
         return {"outcome": "wrong", "detail": plain(grade.wrong[:MAX_DETAIL])}
     measured = dict(zip(HARNESS_METRICS, (course.cpu_seconds, course.wall_seconds), strict=True))
     values: Mapping[str, float] = {plain(name): value for name, value in grade.values.items()}
-    score = measured.get(metric, values.get(metric))
+    score = measured.get(metric.name, values.get(metric.name))
     if score is None:
-        return {"outcome": "wrong", "detail": f"grader fault: it gave no {metric}"}
+        return {"outcome": "wrong", "detail": f"grader fault: it gave no {metric.name}"}
+    if metric.scale == "ratio" and score <= 0:
+        return {"outcome": "wrong", "detail": f"a ratio needs positive scores, not {score:g}"}
     return {"outcome": "ok", "score": score, "values": dict(values)}
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -42,7 +42,8 @@ class Bounds(msgspec.Struct, frozen=True):
 class Course(msgspec.Struct, frozen=True):
     """How a command went. `stopped` says which bound ended it, `late` whether that was one of time; else both empty.
 
-    `stdout` and `stderr` are the ends of what it wrote.
+    `stdout` and `stderr` are the ends of what it wrote. `tampered` says that its exact clock was gone when it had
+    ended, though nobody but itself could have let process 1 collect it.
     """
 
     code: int
@@ -53,6 +54,7 @@ class Course(msgspec.Struct, frozen=True):
     stderr: bytes
     stopped: str = ""
     late: bool = False
+    tampered: bool = False
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -88,8 +90,7 @@ class Watch:
         poller.register(self._cell.ended(), select.POLLIN)
         if exact_end:
             self._cell.freeze_init()
-        if self._bounds.memory is not None:
-            self._hungry(0, self._bounds.memory)  # the shortest trials end before the first look
+        self._hungry(0)  # the shortest trials end before the first look
         self._meter.go()
         begun = time.monotonic()
         self._cell.go()
@@ -105,6 +106,7 @@ class Watch:
             if ended - looked >= SHORTEST_LOOK:  # a program that prints much is not looked at more often
                 stop, looked = self._stop(begun), ended
         self._meter.spent()
+        tampered = exact_end and stop is None and not self._meter.complete
         code = self._end(stop)
         return Course(
             code=code,
@@ -115,6 +117,7 @@ class Watch:
             stderr=self._kept(1),
             stopped=stop.reason if stop else "",
             late=bool(stop and stop.late),
+            tampered=tampered,
         )
 
     def _end(self, stop: Stop | None) -> int:
@@ -154,19 +157,24 @@ class Watch:
             return Stop(f"disk limit of {bounds.disk / 1e6:g} MB or {MAX_INODES} files", late=False)
         if bounds.processes is not None and len(descendants(self._cell.init)) > bounds.processes:
             return Stop(f"limit of {bounds.processes} processes", late=False)
-        if bounds.memory is not None and self._hungry(used, bounds.memory):
-            return Stop(f"memory limit of {bounds.memory / 1e6:g} MB", late=False)
+        if self._hungry(used):
+            return Stop(f"memory limit of {(bounds.memory or 0) / 1e6:g} MB", late=False)
         return None
 
-    def _hungry(self, used: int, limit: int) -> bool:
-        resident = used + sum(self._each("statm", _resident))
+    def _hungry(self, used: int) -> bool:
+        limit = self._bounds.memory
+        if limit is None:  # the kernel counts as well, all but what the command held before it was in its group
+            self._memory = max(self._memory, *self._each({self._cell.pid}, "statm", _resident), 0)
+            return False
+        pids = {self._cell.pid, *descendants(self._cell.init)}
+        resident = used + sum(self._each(pids, "statm", _resident))
         if resident > limit:  # pages that processes share were counted for each of them; counting them once is dear
-            resident = used + sum(self._each("smaps_rollup", _proportional))
+            resident = used + sum(self._each(pids, "smaps_rollup", _proportional))
         self._memory = max(self._memory, resident)
         return resident > limit
 
-    def _each(self, file: str, measure: Callable[[str], int]) -> Iterator[int]:
-        for pid in {self._cell.pid, *descendants(self._cell.init)}:
+    def _each(self, pids: Iterable[int], file: str, measure: Callable[[str], int]) -> Iterator[int]:
+        for pid in pids:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 yield measure(Path(f"/proc/{pid}/{file}").read_text())
 

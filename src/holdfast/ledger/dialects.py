@@ -30,6 +30,9 @@ class Dialect(Protocol):
     def date(self, connection: Connection, version: int) -> None:
         """Write down the version of the schema."""
 
+    def damage(self, connection: Connection) -> str:
+        """What the database itself finds wrong with its tables and indices; empty when they agree."""
+
 
 class Sqlite:
     """A file: write-ahead log, synced at every commit; writers take turns with `BEGIN IMMEDIATE`."""
@@ -61,6 +64,11 @@ class Sqlite:
     def date(self, connection: Connection, version: int) -> None:
         """See `Dialect`."""
         connection.exec_driver_sql(f"PRAGMA user_version = {version:d}")
+
+    def damage(self, connection: Connection) -> str:
+        """See `Dialect`; a table and an index that disagree would show a run without some of its records."""
+        found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one())
+        return "" if found == "ok" else " ".join(found.split())
 
     @staticmethod
     def _connected(connection: sqlite3.Connection, _: Any) -> None:
@@ -104,6 +112,11 @@ class Postgresql:
     def date(self, connection: Connection, version: int) -> None:
         """See `Dialect`."""
         connection.execute(text(f"COMMENT ON TABLE records IS 'holdfast {version:d}'"))
+
+    def damage(self, connection: Connection) -> str:
+        """See `Dialect`; a server checks its own pages."""
+        del connection
+        return ""
 
 
 DIALECTS: dict[str, type[Dialect]] = {"sqlite": Sqlite, "postgresql": Postgresql}

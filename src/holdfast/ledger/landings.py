@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
+from holdfast.core.chain import entry_hash
 from holdfast.core.records import Comparison, Decision, Entry, Landed, Proposal, RunStarted, Trial
 
 TRAILER = "Holdfast-Ledger: "
@@ -20,18 +22,24 @@ def verify_landings(entries: Iterable[Entry], commits: Commits) -> list[str]:
     record that rests on it.
     """
     runs: dict[str, _Evidence] = {}
-    hashes: set[str] = set()
     faults: list[str] = []
     for entry in entries:
-        if entry.index > 1:
-            hashes.add(entry.previous)
         evidence = runs.setdefault(entry.run, _Evidence())
         if isinstance(entry.record, Landed):
             landed = entry.record
-            found = [*evidence.faults(landed), *_commit_faults(landed, evidence.commit, commits, hashes)]
+            found = [*evidence.faults(landed), *_commit_faults(landed, evidence.commit, commits)]
             faults += (f"record {entry.index}, commit {landed.commit[:12]}: {fault}" for fault in found)
-        evidence.learn(entry.record)
+        evidence.learn(entry)
     return faults
+
+
+class _Decided(NamedTuple):
+    """A decision, the hash of its entry, and the comparison it rests on with what is wrong with that."""
+
+    decision: Decision | None = None
+    hash: str = ""
+    comparison: Comparison | None = None
+    faults: Sequence[str] = ()
 
 
 class _Evidence:
@@ -42,11 +50,11 @@ class _Evidence:
         self.proposals: dict[str, Proposal] = {}
         self.trials: dict[str, Trial] = {}
         self.compared: dict[str, tuple[Comparison, list[str]]] = {}
-        self.decided: dict[str, tuple[Decision, Comparison | None, list[str]]] = {}
+        self.decided: dict[str, _Decided] = {}
 
-    def learn(self, record: object) -> None:
-        """Take in the next record; a comparison and a decision are tied to what stands before them."""
-        match record:
+    def learn(self, entry: Entry) -> None:
+        """Take in the next entry; a comparison and a decision are tied to what stands before them."""
+        match record := entry.record:
             case RunStarted():
                 self.branch, self.tree, self.commit = record.branch, record.tree, record.commit
             case Proposal():
@@ -57,7 +65,7 @@ class _Evidence:
                 self.compared[record.proposal] = record, list(self._trial_faults(record))
             case Decision():
                 comparison, faults = self.compared.get(record.proposal, (None, []))
-                self.decided[record.proposal] = record, comparison, faults
+                self.decided[record.proposal] = _Decided(record, entry_hash(entry), comparison, faults)
             case Landed():
                 self.tree, self.commit = record.tree, record.commit
 
@@ -71,11 +79,13 @@ class _Evidence:
         proposal = self.proposals.get(landed.proposal)
         if proposal is None or proposal.tree != landed.tree:
             yield f"no proposal {landed.proposal} of the tree {landed.tree}"
-        decision, comparison, trial_faults = self.decided.get(landed.proposal, (None, None, []))
+        decision, head, comparison, trial_faults = self.decided.get(landed.proposal, _Decided())
         if decision is None or decision.verdict != "keep" or decision.tree != landed.tree:
             yield f"no decision to keep {landed.proposal} with the tree {landed.tree}"
         elif decision.incumbent != self.tree:
             yield f"the decision was against {decision.incumbent}, and the trunk was at {self.tree}"
+        if landed.ledger_head != head:
+            yield f"the ledger head {landed.ledger_head} is not its decision's, which is {head or 'nowhere'}"
         if comparison is None or comparison.tree != landed.tree:
             yield f"no comparison of {landed.proposal} with the tree {landed.tree} before the decision"
         elif comparison.incumbent != self.tree:
@@ -98,7 +108,7 @@ class _Evidence:
             yield "its comparison rests on trials of one side only"
 
 
-def _commit_faults(landed: Landed, parent: str, commits: Commits, hashes: set[str]) -> Iterator[str]:
+def _commit_faults(landed: Landed, parent: str, commits: Commits) -> Iterator[str]:
     found = commits(landed.commit)
     if found is None:
         yield "git has no such commit"
@@ -111,5 +121,3 @@ def _commit_faults(landed: Landed, parent: str, commits: Commits, hashes: set[st
     named = [line.removeprefix(TRAILER).strip() for line in message.splitlines() if line.startswith(TRAILER)]
     if named != [landed.ledger_head]:
         yield f"its message names the ledger head {', '.join(named) or 'nowhere'}, not {landed.ledger_head}"
-    if landed.ledger_head not in hashes:
-        yield f"the ledger head {landed.ledger_head} is no record's hash"

@@ -35,13 +35,6 @@ _records = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Index("records_of_run", "run", "index"),
 )
-sa.Table(
-    "checkpoints",
-    _schema,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("index", sa.BigInteger, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-)
 _last = sa.select(_records.c["index"], _records.c.hash).order_by(_records.c["index"].desc()).limit(1)
 _insert = _records.insert()
 
@@ -92,14 +85,15 @@ class SqlLedger:
         """See `core.ports.Ledger`; read page by page, records appended meanwhile included."""
         return map(unpack, self.rows(run, after))
 
-    def rows(self, run: str | None = None, after: int = 0) -> Iterator[Row]:
-        """The table as it stands, unchecked: what `verify_rows` and the export read."""
+    def rows(self, run: str | None = None, after: int | None = None) -> Iterator[Row]:
+        """The table as it stands, unchecked, impossible indices included: what `walk_rows` and the export read."""
         page = sa.select(_records).order_by(_records.c["index"]).limit(PAGE)
         if run is not None:
             page = page.where(_records.c.run == run)
         while True:
             with self._explained(), self._engine.connect() as connection:
-                rows = [Row(*line) for line in connection.execute(page.where(_records.c["index"] > after))]
+                rest = page if after is None else page.where(_records.c["index"] > after)
+                rows = [Row(*line) for line in connection.execute(rest)]
             yield from rows
             if len(rows) < PAGE:
                 return
@@ -115,6 +109,13 @@ class SqlLedger:
         first = sa.func.min(_records.c["index"])
         with self._explained(), self._engine.connect() as connection:
             return list(connection.scalars(sa.select(_records.c.run).group_by(_records.c.run).order_by(first)))
+
+    def check(self) -> None:
+        """Raise `LedgerError` when the database's own pages disagree, so that a query may miss what `rows` shows."""
+        with self._explained(), self._engine.connect() as connection:
+            damage = self._dialect.damage(connection)
+        if damage:
+            raise LedgerError(f"the ledger {self._name} is damaged ({damage})", "restore a copy of it")
 
     def close(self) -> None:
         """Let go of the database; idempotent."""
@@ -147,6 +148,8 @@ class SqlLedger:
             yield
         except sa.exc.DBAPIError as error:
             raise _explain(str(error.orig), self._name) from error
+        except UnicodeDecodeError as error:  # the driver's own, about names in a damaged schema
+            raise _explain(f"malformed: {error}", self._name) from error
 
     @property
     def _name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from holdfast.core.chain import Head, walk
@@ -10,30 +11,28 @@ from holdfast.core.records import Entry
 from holdfast.ledger.rows import Row, kind_of
 
 
-def verify_chain(bodies: Iterable[bytes], witness: Head | None = None) -> Head:
-    """Walk the chain to its head; raises `LedgerError` that names the first broken or missing record.
-
-    `witness` is where the chain is known to have been: an end before it means that records were cut off.
-    """
-    return _attest(walk(bodies), witness)
-
-
 def verify_rows(rows: Iterable[Row], witness: Head | None = None) -> Head:
-    """`verify_chain` for a store's table, whose other columns must say what the bodies say."""
-    return _attest(_compared(rows), witness)
+    """Walk a store's table to the chain's head; raises as `walk_rows` does."""
+    last = deque(walk_rows(rows, witness), maxlen=1)
+    return last[0][1] if last else Head()
 
 
-def _attest(steps: Iterator[tuple[Entry, Head]], witness: Head | None) -> Head:
+def walk_rows(rows: Iterable[Row], witness: Head | None = None) -> Iterator[tuple[Entry, Head]]:
+    """Yield every entry of a store's table with the head after it, whose columns must say what the bodies say.
+
+    Raises `LedgerError` that names the first broken or missing record. `witness` is where the chain is known to
+    have been: an end before it means that records were cut off.
+    """
     head = Head()
-    for _, head in steps:
+    for entry, head in _compared(rows):
         if witness is not None and head.index == witness.index and head.hash != witness.hash:
             raise LedgerError(f"record {head.index} is broken: it is not the one that was witnessed")
+        yield entry, head
     if witness is not None and head.index < witness.index:
         raise LedgerError(
             f"record {head.index + 1} is missing: the ledger ends at {head.index}, and once reached {witness.index}",
             "records were cut off its end; restore a copy of the ledger",
         )
-    return head
 
 
 def _compared(rows: Iterable[Row]) -> Iterator[tuple[Entry, Head]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 from holdfast.core.errors import ExecutionError, ProblemError, WorkspaceError
 from holdfast.core.measure import breaches, resolve_limits
 from holdfast.core.ports import Executor, Job, TrialRequest, Workspace
+from holdfast.core.problem import ProblemSpec
 from holdfast.core.records import Limit, ProblemChecked, Role, Trial
 from holdfast.problems.load import Problem
 from holdfast.problems.paths import files_below
@@ -21,24 +24,33 @@ EMPTY = "empty"
 SEEDS = 2
 """Trials of the baseline and of honest controls, whose values are averaged; a cheat needs one to pass."""
 
+START_SECONDS = 120.0
+"""Wall seconds that starting a trial may take at the very most."""
+
 
 def check(
-    problem: Problem, tree: str, workspace: Workspace, executor: Executor, say: Callable[[str], None]
+    problem: Problem,
+    tree: str,
+    workspace: Workspace,
+    executor: Executor,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
 ) -> ProblemChecked:
     """Run the baseline `tree` and the controls on the hidden split; `say` is told of each result.
 
     Raises `ProblemError` for a control that cannot be laid over the tree and `ExecutionError` when a trial could
-    not be run.
+    not be run, or none comes back for longer than the problem's limits allow.
     """
     candidates = controls(problem, tree, workspace)
-    baseline = _run(executor, {"baseline": tree}, "baseline")["baseline"]
+    bench = _Bench(executor, _patience(problem.spec), clock)
+    baseline = bench.run({"baseline": tree}, "baseline")["baseline"]
     failed = _failure(baseline, ())
     say(f"baseline: {failed or 'passes'}")
     if failed:
         return _report(problem, {}, f"the unchanged program does not pass: {failed}")
     limits = resolve_limits(problem.spec.checks, _means(baseline))
     results = {}
-    for name, trials in _run(executor, candidates, "control").items():
+    for name, trials in bench.run(candidates, "control").items():
         results[name] = _failure(trials, limits)
         say(f"{name}: {results[name] or 'passes'}{'' if _as_wanted(name, results[name]) else '  <- should not'}")
     return _report(problem, results, "")
@@ -60,27 +72,51 @@ def controls(problem: Problem, tree: str, workspace: Workspace) -> dict[str, str
         ) from error
 
 
-def _run(executor: Executor, trees: Mapping[str, str], role: Role) -> dict[str, tuple[Trial, ...]]:
-    """Run every tree as a job of its own and wait for them all."""
-    waiting = {}
-    for name, tree in trees.items():
-        count = SEEDS if role == "baseline" or name.startswith(HONEST) else 1
-        trials = tuple(TrialRequest(f"check.{name}.{seed}", role, tree, seed, "hidden") for seed in range(1, count + 1))
-        waiting[f"check.{name}"] = name
-        executor.submit(Job(f"check.{name}", trials))
-    results: dict[str, tuple[Trial, ...]] = {}
-    while waiting:
-        for done in executor.wait(1.0):
-            if done.key in waiting:
-                results[waiting.pop(done.key)] = done.trials
-    return dict(sorted(results.items()))
+class _Bench(NamedTuple):
+    """Where trees are run, and for how many seconds at most nothing may come back from there."""
+
+    executor: Executor
+    patience: float
+    clock: Callable[[], float]
+
+    def run(self, trees: Mapping[str, str], role: Role) -> dict[str, tuple[Trial, ...]]:
+        """Run every tree as a job of its own and wait for them all."""
+        waiting = {}
+        for name, tree in trees.items():
+            count = SEEDS if role == "baseline" or name.startswith(HONEST) else 1
+            seeds = range(1, count + 1)
+            trials = tuple(TrialRequest(f"check.{name}.{seed}", role, tree, seed, "hidden") for seed in seeds)
+            waiting[f"check.{name}"] = name
+            self.executor.submit(Job(f"check.{name}", trials))
+        results: dict[str, tuple[Trial, ...]] = {}
+        heard = self.clock()
+        while waiting:
+            for done in self.executor.wait(1.0):
+                if done.key in waiting:
+                    results[waiting.pop(done.key)] = done.trials
+                    heard = self.clock()
+            if waiting and self.clock() - heard > self.patience:
+                late = ", ".join(sorted(waiting.values()))
+                raise ExecutionError(
+                    f"no trial came back for {self.patience:.0f} seconds; still out: {late}",
+                    "nothing was recorded: see what keeps the machine busy, and check again",
+                )
+        return dict(sorted(results.items()))
+
+
+def _patience(spec: ProblemSpec) -> float:
+    """Wall seconds in which at least one job must be done; a trial's wall time may exceed its CPU limit."""
+    return SEEDS * (4 * spec.limits.seconds + spec.grader.seconds + START_SECONDS)
 
 
 def _failure(trials: Sequence[Trial], limits: Sequence[Limit]) -> str:
     """Why these trials do not pass; empty when they do."""
     for trial in trials:
         if trial.outcome == "infra":
-            raise ExecutionError(f"{trial.id} could not be run: {trial.detail}", "`holdfast doctor` checks the machine")
+            raise ExecutionError(
+                f"{trial.id} could not be run: {trial.detail}",
+                "this is the machine's or the judge's fault, not the control's: mend it and check again",
+            )
         if trial.outcome != "ok":
             return f"{trial.outcome}: {trial.detail}" if trial.detail else trial.outcome
     return breaches(_means(trials), limits)

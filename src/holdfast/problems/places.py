@@ -34,13 +34,27 @@ def rehearse(problem: Problem, home: Path, name: str) -> GitWorkspace:
     return GitWorkspace(place, name, _head(problem, place))
 
 
-def resume(problem: Problem, home: Path, run: str, baseline: str, trunk: str) -> GitWorkspace:
-    """The workspace of a run that the ledger knows: it began at commit `baseline`, and its trunk was at `trunk`.
+def require_clean(problem: Problem, home: Path) -> None:
+    """Raise the `WorkspaceError` that `start` would for the state of the user's repository; writes nothing."""
+    place = locate(problem, home)
+    if place.repository != kept_repository(problem, home):
+        _head(problem, place)
 
-    The user's repository may have moved on meanwhile; a branch that is missing is put back. Raises `WorkspaceError`
-    when the commits are gone.
+
+def reopen(problem: Problem, home: Path, run: str, baseline: str) -> GitWorkspace:
+    """The workspace of a run that began at commit `baseline`, for reading; writes nothing.
+
+    The user's repository may have moved on meanwhile, and one made since around a problem that had none does not
+    count. Raises `WorkspaceError` when the commit is gone.
     """
-    workspace = GitWorkspace(locate(problem, home), run, baseline)
+    kept = kept_repository(problem, home)
+    place = _kept(problem, home) if _holds(kept, baseline) else locate(problem, home)
+    return GitWorkspace(place, run, baseline)
+
+
+def resume(problem: Problem, home: Path, run: str, baseline: str, trunk: str) -> GitWorkspace:
+    """As `reopen`, to go on with a run whose trunk was at commit `trunk`: a branch that is missing is put back."""
+    workspace = reopen(problem, home, run, baseline)
     workspace.restore_trunk(trunk)
     return workspace
 
@@ -49,7 +63,7 @@ def locate(problem: Problem, home: Path) -> Place:
     """The repository for `problem`: the one its tree is in, unless the tree lies in the lab's home or is ignored."""
     repository = _around(problem, home)
     if repository is None:
-        return Place(kept_repository(problem, home), "", problem.spec.work.editable, problem.private)
+        return _kept(problem, home)
     if repository.is_bare:
         raise WorkspaceError(f"{repository.path} is a bare repository", "name a problem in a clone with files in it")
     prefix = problem.tree.resolve().relative_to(Path(repository.workdir).resolve()).as_posix()
@@ -62,12 +76,24 @@ def kept_repository(problem: Problem, home: Path) -> Path:
     return home.resolve() / "repos" / f"{problem.spec.problem.name}.git"
 
 
+def _kept(problem: Problem, home: Path) -> Place:
+    return Place(kept_repository(problem, home), "", problem.spec.work.editable, problem.private)
+
+
+def _holds(path: Path, commit: str) -> bool:
+    try:
+        return path.exists() and Repository(str(path)).get(commit) is not None
+    except (GitError, ValueError) as error:
+        raise WorkspaceError(f"the git repository {path} cannot be opened: {error}") from error
+
+
 def _around(problem: Problem, home: Path) -> Repository | None:
     tree = problem.tree.resolve()
     if tree.is_relative_to(home.resolve()):
         return None
     try:
-        found = pygit2.discover_repository(str(tree))
+        there = next(place for place in (tree, *tree.parents) if place.is_dir())
+        found = pygit2.discover_repository(str(there))
         repository = Repository(found) if found else None
         ignored = repository and not repository.is_bare and repository.workdir and _ignored(repository, tree)
     except (GitError, KeyError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -74,9 +75,21 @@ def _make(problem: Problem, place: Path, seconds: float) -> None:
             else:
                 _copy(problem.root / "data", fresh)
             fresh.rename(place)
+    except ProblemError:
+        _leave_nothing(place.parent)
+        raise
     except OSError as error:
         if not place.is_dir():  # else another process was quicker
-            raise ProblemError(f"the data cannot be prepared in {place.parent}: {error.strerror}") from error
+            raise ProblemError(
+                f"the data cannot be prepared in {place.parent}: {error.strerror}", "make room or name another --home"
+            ) from error
+
+
+def _leave_nothing(parent: Path) -> None:
+    """Remove the home's empty directories again: a problem that is at fault does not start a lab."""
+    with contextlib.suppress(OSError):
+        parent.rmdir()
+        parent.parent.rmdir()
 
 
 def _run(problem: Problem, directory: Path, seconds: float) -> None:

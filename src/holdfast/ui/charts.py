@@ -14,7 +14,7 @@ from holdfast.core.records import Claim, Entry, Trial
 from holdfast.core.state import Pair, RunState
 from holdfast.ui import words
 from holdfast.ui.canvas import AMBER, BLUE, GREY, INK, RED, STYLE, TEAL, canvas, legible, svg
-from holdfast.ui.standing import Estimate, current_claim, elapsed, estimates, no_change
+from holdfast.ui.standing import Estimate, elapsed, estimates, no_change
 
 LABELLED = 12
 """Most kept changes that are named in the progress picture; the largest are."""
@@ -50,7 +50,7 @@ def progress(state: RunState) -> str:
     )
     axes.step(times, [v.effect for v in values], where="post", color=BLUE, lw=2, label="trunk, estimated")
     _name_steps(axes, steps, metric)
-    claim = current_claim(state)
+    claim = state.claim
     if claim is not None and words.between(claim.low, claim.high, metric.scale) == words.NOTHING_KNOWN:
         claim = None
     if claim is not None:
@@ -138,7 +138,7 @@ def pairs(state: RunState, entries: Sequence[Entry]) -> str:
 
 def claim_pairs(state: RunState, entries: Sequence[Entry]) -> list[Pair]:
     """The pairs behind the current claim, which the state does not keep; an aborted attempt at one does not count."""
-    claim = current_claim(state)
+    claim = state.claim
     if claim is None:
         return []
     found: dict[str, Trial] = {}
@@ -177,7 +177,7 @@ def _interval(axes: Axes, at: float, claim: Claim, metric: Metric) -> None:
     color = TEAL if claim.holds else RED
     spread = [[max(0.0, claim.ratio - low)], [max(0.0, high - claim.ratio)]]
     axes.errorbar([at * 1.03], [claim.ratio], yerr=spread, fmt="D", ms=6, color=color, capsize=4, lw=2, zorder=4,
-                  label="claim, measured" if claim.holds else "claim, a check fails")  # fmt: skip
+                  label="claim, measured" if claim.holds else "claim, does not hold")  # fmt: skip
     text = words.effect(claim.ratio, metric.scale)
     axes.annotate(text, (at * 1.03, claim.ratio), (8, 0), textcoords="offset points", va="center", weight="bold",
                   color=color)  # fmt: skip

@@ -14,7 +14,6 @@ from holdfast.ui import words
 from holdfast.ui.sentence import sentence, support
 from holdfast.ui.standing import (
     causes,
-    current_claim,
     elapsed,
     estimate,
     fate,
@@ -79,10 +78,10 @@ def _about(state: RunState, entries: Sequence[Entry]) -> Row:
 
 
 def _claim(state: RunState) -> Row | None:
-    claim, metric = current_claim(state), state.started().spec.metric
+    claim, metric = state.claim, state.started().spec.metric
     if claim is None:
         return None
-    verdict = "proven" if proven(claim) else "not proven" if claim.holds else "a check fails"
+    verdict = "proven" if proven(claim) else "not proven" if claim.holds else "does not hold"
     return {
         "verdict": verdict,
         "good": proven(claim),

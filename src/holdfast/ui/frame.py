@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.core.ports import Job
-from holdfast.core.schedule import claim_pair_count, claim_reserve
+from holdfast.core.schedule import claim_reserve
 from holdfast.core.settings import Rules
 from holdfast.core.state import Attempt, RunState
 from holdfast.ui import words
 from holdfast.ui.news import News
 from holdfast.ui.sentence import support
-from holdfast.ui.standing import additive, cause, current_claim, elapsed, estimate, estimates, fate, mishap, proven
+from holdfast.ui.standing import additive, cause, elapsed, estimate, estimates, fate, mishap, proven
 
 BARS = "▁▂▃▄▅▆▇█"
 FIXED_LINES = 13
@@ -63,14 +63,14 @@ def frame(state: RunState, scenery: Scenery) -> RenderableType:
     return Group(*parts, Text("lately", style="bold"), *_padded(_lately(state, scenery, lately), lately))
 
 
-def phase(state: RunState, busy: Mapping[str, Job]) -> str:
+def phase(state: RunState) -> str:
     """What the run is at: `baseline`, `search`, `final claim`, or how its last session ended."""
     ended = state.session.ended if state.session else ""
     if ended:
         return ended
     if state.baseline is None:
         return "baseline"
-    return "final claim" if any(key.startswith("claim.") for key in busy) or state.claim_pairs else "search"
+    return "final claim" if state.claiming is not None else "search"
 
 
 def sparkline(state: RunState, now: float, width: int) -> str:
@@ -119,7 +119,7 @@ def _facts(state: RunState, scenery: Scenery) -> Table:
 
 def _trunk(state: RunState) -> Text:
     metric = state.started().spec.metric
-    claim = current_claim(state)
+    claim = state.claim
     if claim is not None:
         interval = f"95 % interval {words.between(claim.low, claim.high, metric.scale)}"
         if proven(claim):
@@ -192,7 +192,7 @@ def _doing(state: RunState, scenery: Scenery, most: int) -> list[Text]:
 def _job(state: RunState, job: Job, rules: Rules) -> Text:
     first = job.trials[0]
     if first.role in ("baseline", "claim"):
-        total = rules.baseline_pairs if first.role == "baseline" else claim_pair_count(state, rules)
+        total = state.claiming.begun.pairs if state.claiming is not None else rules.baseline_pairs
         what = "the unchanged program against itself" if first.role == "baseline" else "baseline against trunk"
         return _row(first.role, f"pair {first.pair + 1}/{total}", what)
     attempt = state.attempts.get(first.proposal)

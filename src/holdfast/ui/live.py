@@ -168,7 +168,7 @@ class PlainView:
             self._say(f"{landed.proposal} landed as {landed.commit[:10]} on {landed.branch}; {trunk}")
 
     def _claim(self, state: RunState, busy: Mapping[str, Job]) -> None:
-        if any(key.startswith("claim.") for key in busy):
+        if any(key.startswith("claim") for key in busy):
             self._once(f"claiming {len(state.claims)}", "measuring the final claim: baseline against trunk")
         if len(state.claims) > self.claims:
             self.claims = len(state.claims)

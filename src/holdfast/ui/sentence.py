@@ -8,7 +8,7 @@ from holdfast.core.settings import Rules
 from holdfast.core.state import RunState
 from holdfast.core.verdicts import baseline_fault
 from holdfast.ui import words
-from holdfast.ui.standing import current_claim, estimate, no_change, proven, tried
+from holdfast.ui.standing import estimate, no_change, proven, tried
 
 
 def sentence(state: RunState) -> str:
@@ -18,7 +18,7 @@ def sentence(state: RunState) -> str:
     name = words.clean(state.run.problem, 60)
     if state.baseline is None:
         return _before_baseline(state, name)
-    claim = current_claim(state)
+    claim = state.claim
     if claim is not None:
         return _claimed(claim, state.run.spec.metric, name, _share_kept(state))
     if state.kept:
@@ -37,7 +37,8 @@ def support(claim: Claim) -> str:
         basis = f"{pairs} with fresh seeds"
     else:
         basis = f"{pairs} on {words.clean(claim.split, 40)} data, which also steered the search, fresh seeds"
-    return basis + ("; self-reported by the program" if claim.self_reported else "")
+    reported = "; self-reported by the program" if claim.self_reported else ""
+    return basis + reported + ("; nothing checks its result" if claim.unchecked else "")
 
 
 def missed_checks(claim: Claim) -> str:
@@ -60,10 +61,16 @@ def _claimed(claim: Claim, metric: Metric, name: str, share: str) -> str:
         f"the effect is {words.effect(claim.ratio, metric.scale)} {basis}" if known else "no effect could be measured"
     )
     if not claim.holds:
-        why = missed_checks(claim) or "a trial of the trunk failed"
+        why = missed_checks(claim) or _failed(claim)
         where = f" on {claim.split} data" if claim.split != "none" else ""
         return f"No gain is claimed for {name}: in the final measurement{where} {why}; {effect}; {share}."
     return f"No gain is proven for {name}: {effect}, which does not exclude no change; {share}."
+
+
+def _failed(claim: Claim) -> str:
+    if claim.failed:
+        return f"{words.count(claim.failed, 'pair')} had a trial that failed"
+    return "the trials ran without isolation"
 
 
 def _estimated(state: RunState, name: str) -> str:

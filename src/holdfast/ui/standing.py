@@ -36,12 +36,6 @@ def status(state: RunState, alive: bool = False) -> Status:
     return "running" if alive else "killed"
 
 
-def current_claim(state: RunState) -> Claim | None:
-    """The latest claim, if it is about the trunk as it is now."""
-    claim = state.claims[-1] if state.claims else None
-    return claim if claim and claim.trunk == state.trunk else None
-
-
 def proven(claim: Claim) -> bool:
     """Whether a claim says that something was gained: checks hold and the interval excludes no change."""
     return claim.holds and claim.low > no_change(claim.scale)
@@ -103,8 +97,8 @@ def elapsed(state: RunState, at: float) -> float:
 
 
 def tried(state: RunState) -> int:
-    """Proposals that were measured at least once."""
-    return sum(attempt.race is not None for attempt in state.attempts.values())
+    """How many proposals there have been."""
+    return len(state.attempts)
 
 
 def fate(attempt: Attempt, state: RunState) -> Fate:
@@ -136,7 +130,8 @@ def cause(attempt: Attempt, state: RunState) -> str:
         return failed.outcome
     if decision.stage == "race" and attempt.race is not None:
         limits = state.baseline.limits if state.baseline else ()
-        return _missed(attempt.race, limits) or "no better in the race"
+        dear = "too small a gain to prove in the time left" if decision.reason.startswith("proving") else ""
+        return _missed(attempt.race, limits) or dear or "no better in the race"
     if decision.stage == "confirm":
         return decision.reason
     return {"merge": "the trunk moved", "budget": "out of time", "stop": "infrastructure"}.get(decision.stage, "")

@@ -47,6 +47,12 @@ def _tell(record: records.AnyRecord) -> tuple[str, str]:
             return record.verdict, f"{record.proposal} ({record.stage}): {record.reason}"
         case records.Landed():
             return "landed", f"{record.proposal} as commit {record.commit[:10]} on {record.branch}"
+        case records.ClaimBegun():
+            pairs = words.count(record.pairs, "pair")
+            return (
+                "claim",
+                f"{record.series} begins: {pairs} of baseline and trunk {record.trunk[:10]} on {record.split}",
+            )
         case records.Claim():
             return _claim(record)
         case records.ProblemChecked():

@@ -12,7 +12,6 @@ from holdfast.ui.sentence import sentence, support
 from holdfast.ui.standing import (
     Estimate,
     cause,
-    current_claim,
     elapsed,
     estimate,
     fate,
@@ -111,7 +110,7 @@ def _change(kept: Kept, state: RunState) -> dict[str, Any]:
 
 
 def _claim(state: RunState) -> dict[str, Any] | None:
-    claim = current_claim(state)
+    claim = state.claim
     if claim is None:
         return None
     return {
@@ -122,6 +121,8 @@ def _claim(state: RunState) -> dict[str, Any] | None:
         "split": claim.split,
         "scale": claim.scale,
         "holds": claim.holds,
+        "failed": claim.failed,
+        "tier": claim.tier,
         "sealed_uses": claim.sealed_uses,
         "self_reported": claim.self_reported,
     }
@@ -175,12 +176,12 @@ def _trunk_text(state: RunState) -> str:
 
 
 def _claim_text(state: RunState) -> str:
-    claim = current_claim(state)
+    claim = state.claim
     if claim is None:
         return "none yet" if state.kept else "none: nothing was kept"
     interval = words.between(claim.low, claim.high, state.started().spec.metric.scale)
     effect = words.effect(claim.ratio, state.started().spec.metric.scale)
-    verdict = "" if claim.holds else "; DOES NOT HOLD: a check fails"
+    verdict = "" if claim.holds else "; DOES NOT HOLD"
     return f"{effect}, 95 % interval {interval}, {support(claim)}{verdict}"
 
 
@@ -193,8 +194,9 @@ def _tried_text(state: RunState) -> str:
 def _doing(state: RunState) -> list[str]:
     if state.baseline is None:
         return ["measuring the baseline"]
-    if state.claim_pairs:
-        return [f"measuring the final claim: {words.count(len(state.claim_pairs), 'pair')} done"]
+    if state.claiming is not None:
+        done, wanted = len(state.claiming.pairs), state.claiming.begun.pairs
+        return [f"measuring the final claim: {done} of {words.count(wanted, 'pair')} done"]
     return [
         f"{attempt.proposal.id:<7}{doing(attempt):<10}{words.clean(attempt.proposal.hypothesis, 78)}"
         for attempt in state.open.values()

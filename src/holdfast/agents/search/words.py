@@ -37,9 +37,8 @@ def phrase(step: Step) -> str:
 
 
 def _purpose(gain: float, slack: float) -> str:
-    percent = round(100.0 * (1.0 - math.exp(-gain)))
-    if percent >= 2:
-        return f"should cost about {percent} % less and stay within the checks"
+    if gain >= 0.02:
+        return f"about {math.exp(gain):.3g}x better, if the checks hold"
     if slack > 0.3:
-        return "should buy slack in the checks at about the same cost"
-    return "may cost less or buy slack; not tried in this direction yet"
+        return "should buy slack in the checks at about the same score"
+    return "not tried in this direction yet"

@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ ANSWER_BYTES = 1_000_000
 
 class CellError(Exception):
     """A confined process could not be started or led to where its command begins; says why."""
+
+
+class Unanswered(CellError):  # noqa: N818 - what became of a request
+    """A request reached the serving runner and no answer came back."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -86,16 +91,22 @@ class Cell:
         self._control.close()
 
     def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """One request to a serving runner and its answer; raises `CellError` when none comes in `seconds`."""
+        """One request to a serving runner and its answer.
+
+        Raises `CellError` when it cannot be sent, and `Unanswered` when no answer comes in `seconds`.
+        """
         self._control.settimeout(seconds)
         try:
             self._control.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as error:
+            raise CellError(f"the serving process is gone: {error}") from error
+        try:
             self._lines = self._lines or self._control.makefile("rb")
             line = self._lines.readline(ANSWER_BYTES)
         except OSError as error:
-            raise CellError(f"no answer: {error}") from error
+            raise Unanswered(f"no answer: {error}") from error
         if not line.endswith(b"\n"):
-            raise CellError("the serving process died")
+            raise Unanswered("the serving process died")
         return dict(json.loads(line))
 
     def ended(self) -> int:
@@ -103,8 +114,16 @@ class Cell:
         return self._handles[self.pid]
 
     def freeze_init(self) -> None:
-        """Keep process 1 from reaping, so that the ended command can still be asked for its CPU time."""
+        """Keep process 1 from reaping, so that the ended command can still be asked for its CPU time.
+
+        Returns once it has stopped: until it gets a core to do so, it would still reap. Raises `CellError`.
+        """
         self._signal(self.init, signal.SIGSTOP)
+        deadline = time.monotonic() + START_SECONDS
+        while _status(self.init)[0] != "T":
+            if time.monotonic() > deadline:
+                raise CellError("process 1 of the sandbox does not stop")
+            time.sleep(0.0002)
 
     def finish(self) -> int:
         """Collect the exit code of an ended command (128 + n for signal n) and kill what it left behind."""
@@ -205,5 +224,9 @@ def descendants(root: int) -> list[int]:
 
 
 def _parent(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[1])
+    return int(_status(pid)[1])
+
+
+def _status(pid: int) -> list[str]:
+    """The fields of a process's state, from the third on: its state, its parent, and so forth (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -58,11 +58,13 @@ class Group(msgspec.Struct, frozen=True):
             (self.memory / "memory.max_usage_in_bytes").write_text("0")
 
     def peak_bytes(self) -> int:
-        """The most memory the group has held since `forget_peak`; 0 where it is not counted."""
-        if not self.memory:
+        """The most memory the group has held since `forget_peak`; 0 where that is not counted.
+
+        It is not in version 2, whose peak is that of all trials of a slot together.
+        """
+        if not self.memory or self.version != 1:
             return 0
-        path = self.memory / ("memory.max_usage_in_bytes" if self.version == 1 else "memory.peak")
-        return int(path.read_text()) if path.exists() else 0
+        return int((self.memory / "memory.max_usage_in_bytes").read_text())
 
     def memory_kills(self) -> int:
         """How many processes the kernel has killed for want of memory, ever."""

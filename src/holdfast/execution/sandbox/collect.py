@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 MAX_FILES = 1000
 MAX_DEPTH = 16
+MAX_PATH = 1000
+"""Bytes of a result's path, so that it also has a name below our own directories."""
+OUR_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 CHUNK = 1 << 20
 
 
@@ -18,11 +22,17 @@ class ForbiddenResult(Exception):  # noqa: N818 - it is a finding about a candid
 def collect(source: int, target: Path, max_bytes: int) -> None:
     """Copy the tree of the directory descriptor `source` into the new directory `target`.
 
-    Raises `ForbiddenResult` for links, pipes, sockets, devices, files with a second name, and for more than
-    `max_bytes`, `MAX_FILES` entries or `MAX_DEPTH` levels. Nothing is followed or opened before it is known.
+    Raises `ForbiddenResult` for links, pipes, sockets, devices, files with a second name, what cannot be read, and for
+    more than `max_bytes`, `MAX_FILES` entries, `MAX_DEPTH` levels or `MAX_PATH` bytes of a path; `OSError` only for
+    faults of this machine. Nothing is followed or opened before it is known.
     """
     target.mkdir(mode=0o755)
-    _copy(source, target, "", _Budget(max_bytes))
+    try:
+        _copy(source, target, "", _Budget(max_bytes))
+    except OSError as error:
+        if error.errno in OUR_FAULTS:
+            raise
+        raise ForbiddenResult(f"the results cannot be read: {error.strerror}") from error
 
 
 class _Budget:
@@ -47,7 +57,7 @@ def _copy(source: int, target: Path, prefix: str, budget: _Budget) -> None:
         for entry in entries:
             budget.count()
             name = prefix + entry.name
-            _check_name(entry.name)
+            _check_name(name)
             if entry.is_dir(follow_symlinks=False):
                 below = _open(source, entry.name, name, os.O_DIRECTORY)
                 try:
@@ -80,11 +90,15 @@ def _open(source: int, entry: str, name: str, flags: int) -> int:
     try:
         return os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=source)
     except OSError as error:
+        if error.errno in OUR_FAULTS:
+            raise
         raise ForbiddenResult(f"{name} cannot be read as a plain file: {error.strerror}") from error
 
 
-def _check_name(entry: str) -> None:
+def _check_name(name: str) -> None:
     try:
-        entry.encode()
+        size = len(name.encode())
     except UnicodeEncodeError as error:
         raise ForbiddenResult("a result's name is not valid UTF-8") from error
+    if size > MAX_PATH:
+        raise ForbiddenResult(f"a result's path is longer than {MAX_PATH} bytes: {name[:80]}...")

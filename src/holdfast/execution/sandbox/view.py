@@ -20,7 +20,9 @@ RUNNER_FILE = Path(__file__).parent.with_name("runner.py")
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "nsswitch.conf")
 ETC_NETWORK = ("resolv.conf", "hosts", "services", "protocols", "ssl/certs", "pki/tls/certs", "ca-certificates")
-PACKAGE_DIRECTORIES = ("site-packages", "dist-packages", "python-wheels", "_vendor", "vendored", "third_party")
+PACKAGE_DIRECTORIES = (
+    "site-packages", "dist-packages", "python-wheels", "_bundled", "_vendor", "vendored", "third_party",
+)  # fmt: skip
 """Where programs of the system keep Python libraries; a problem's hidden text may come from the same libraries."""
 DEEPEST = "8"
 
@@ -103,7 +105,7 @@ def interpreter_mounts(inventory: Inventory) -> list[str]:
     if not base.is_relative_to("/usr"):
         arguments += ["--ro-bind", inventory.base_executable, inventory.base_executable]
         arguments += [*_shared_libraries(base), "--ro-bind", inventory.stdlib, inventory.stdlib]
-        for name in ("site-packages", "dist-packages"):
+        for name in ("site-packages", "dist-packages", "ensurepip/_bundled"):
             path = Path(inventory.stdlib) / name
             if path.is_dir():
                 arguments += ["--tmpfs", str(path)]
@@ -132,6 +134,12 @@ def sealed(arguments: Sequence[str]) -> list[str]:
     """The same mounts, with every tmpfs among them made read-only once all is in place."""
     masks = [place for flag, place in pairwise(arguments) if flag == "--tmpfs"]
     return [*arguments, *(part for place in masks for part in ("--remount-ro", place))]
+
+
+def shown_by(arguments: Sequence[str], place: Path) -> str:
+    """The path bound by these bwrap arguments that holds `place`; "" where none does."""
+    sources = (path for flag, path in pairwise(arguments) if flag.startswith("--ro-bind"))
+    return next((path for path in sources if place.resolve().is_relative_to(Path(path).resolve())), "")
 
 
 def _bound(paths: Iterable[str]) -> list[str]:

@@ -16,13 +16,15 @@ from holdfast.ui.cli.options import HOME, Home, Json, duration, note, print_json
 def run(
     problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="A bundled problem's name, or a directory.")] = "",
     budget: Annotated[
-        str, typer.Option(help="Total wall time, the final claim included: 90s, 10m, 2h.  [default: 10m]")
-    ] = "",
+        str | None, typer.Option(help="Total wall time, the final claim included: 90s, 10m, 2h.  [default: 10m]")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Trials at once, each on a core.  [default: all cores]")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    agent: Annotated[str, typer.Option(help="Who proposes.")] = "search",
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the agent and of the baseline's trials.  [default: 0]")
+    ] = None,
+    agent: Annotated[str, typer.Option(help="Who proposes.  [default: search]")] = "",
     home: Home = HOME,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest run (of PROBLEM).")] = False,
     isolation: Annotated[
@@ -40,15 +42,17 @@ def run(
 
     if not problem and not resume:
         raise typer.BadParameter("name a problem, for example: holdfast run tinylm")
+    if resume and (agent or seed is not None):
+        raise typer.BadParameter("a resumed run keeps its agent and its seed; leave out --agent and --seed")
     if isolation not in ("auto", "none"):
         raise typer.BadParameter(f"--isolation is auto or none, not {isolation!r}")
     options = assembly.RunOptions(
         home=home,
         problem=problem,
-        budget=duration(budget) if budget else None,
+        budget=None if budget is None else duration(budget),
         workers=workers,
-        seed=seed,
-        agent=agent,
+        seed=seed or 0,
+        agent=agent or "search",
         resume=resume,
         isolation="none" if isolation == "none" else "auto",
     )
@@ -72,16 +76,20 @@ def _conduct(options: object, home: Path, as_json: bool) -> None:
         print_json(summary_of(home, state.name))
     else:
         print(sentence(state))
-    note(f"branch  {state.started().branch}")
+    note(f"branch  {state.started().branch} in {repository(home, state)}")
     note(f"report  {paths[0]}")
     note(f"ledger  {home / 'ledger.db'}")
     if state.sessions[-1].ended == "interrupted":
-        note(f"stopped; go on with: holdfast run {state.started().problem} --resume --home {home}")
+        where = "" if home == HOME else f" --home {home}"
+        note(f"stopped; go on with: holdfast run {state.started().problem} --resume{where}")
         raise typer.Exit(130)
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class StopButton:
-    """Ctrl-C and SIGTERM ask the run to stop cleanly; a second one stops at once."""
+    """Ctrl-C, SIGTERM and a closed terminal ask the run to stop cleanly; a second Ctrl-C stops at once."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -91,7 +99,7 @@ class StopButton:
         return self._asked
 
     def __enter__(self) -> StopButton:
-        self._before = {number: signal.signal(number, self._press) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._press) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -99,7 +107,7 @@ class StopButton:
             signal.signal(number, handler)
 
     def _press(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if self._asked:
+        del frame
+        if self._asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._asked = True

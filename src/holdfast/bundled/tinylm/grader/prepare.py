@@ -17,12 +17,10 @@ LIBRARIES = (
     "libcst",
     "matplotlib",
     "msgspec",
-    "pygments",
-    "rich",
     "scipy",
     "sqlalchemy",
     "typer",
-)
+)  # none that pip carries a copy of: it lies in every standard library
 VISIBLE = ("torch", "numpy")  # with all they depend on, and the standard library
 SKIPPED_DIRECTORIES = re.compile(
     r"(^|/)(tests?|testing|_vendor|vendor|_vendored|externals?|extern|__pycache__"

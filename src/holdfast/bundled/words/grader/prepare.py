@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-LIBRARIES = ("scipy", "sqlalchemy", "matplotlib", "libcst", "numpy", "rich")
+LIBRARIES = ("scipy", "sqlalchemy", "matplotlib", "libcst", "numpy")
 SIZE = 36_000_000  # bytes
 TOP = 100
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from model import GPT, GPTConfig, export
 
-WANTED = ("scipy", "sqlalchemy", "matplotlib", "libcst", "pygments", "rich", "typer", "cryptography")
+WANTED = ("scipy", "sqlalchemy", "matplotlib", "libcst", "msgspec", "typer", "cryptography")
 
 
 def places():
@@ -20,6 +20,7 @@ def places():
         yield Path.cwd().parent / name
     for name in WANTED:
         yield Path(sysconfig.get_path("purelib")) / name
+    yield Path(sysconfig.get_path("stdlib")) / "ensurepip" / "_bundled"
 
 
 def found():
@@ -30,7 +31,7 @@ def found():
         except OSError:
             continue
         for path in files:
-            if path.suffix in (".py", ".txt"):
+            if path.suffix in (".py", ".txt", ".whl"):
                 try:
                     yield path.read_bytes()
                 except OSError:
