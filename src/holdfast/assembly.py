@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,21 +14,22 @@ import msgspec
 
 import holdfast
 from holdfast.core.chain import Head
-from holdfast.core.errors import HoldfastError, LedgerError, ProblemError, WorkspaceError
+from holdfast.core.errors import HoldfastError, LedgerError, ProblemError, RefusedError, WorkspaceError
 from holdfast.core.ports import Agent, Executor, Job
 from holdfast.core.records import ClaimBegun, Entry, Landed, ProblemChecked, RunStarted, SessionStarted
 from holdfast.core.settings import Rules
 from holdfast.core.state import RunState, fold
+from holdfast.execution.machine import cores, describe, steady_clock
 from holdfast.ledger.claims import verify_claims
 from holdfast.ledger.export import export, verify_export
 from holdfast.ledger.landings import verify_landings
 from holdfast.ledger.lease import Lease, held
 from holdfast.ledger.store import SqlLedger
-from holdfast.ledger.verify import walk_rows
+from holdfast.ledger.verify import verify_rows, walk_rows
 from holdfast.loop import Lab, conduct
 from holdfast.problems import places
 from holdfast.problems.catalog import Catalog
-from holdfast.problems.load import Problem, load
+from holdfast.problems.load import FILE, Problem, load
 from holdfast.problems.prepare import Splits, prepare
 from holdfast.problems.scaffold import Sketch
 from holdfast.problems.scaffold import new as new_problem
@@ -66,11 +65,15 @@ def run(options: RunOptions, watch: Watch, stop_asked: Callable[[], bool], began
     began = time.time() if began is None else began
     home = options.home.absolute()
     fresh = None if options.resume else _sound(home, options)
+    clock = steady_clock()
     with contextlib.closing(open_ledger(home) if options.resume else SqlLedger(_writable(home) / LEDGER)) as ledger:
+        ledger.clock = clock
         past = _resumable(ledger, options) if options.resume else None
         problem, splits = fresh or _unchanged(home, past or RunState())
         with Lease(home, problem.spec.problem.name):
             if past:
+                verify_rows(ledger.rows(), ledger.witness.read() if ledger.witness else None)
+                _require_tier(options, past)
                 past = fold(ledger.entries(past.name))
                 name, start = past.name, past.started()
                 workspace = places.resume(problem, home, name, start.commit, past.commit)
@@ -82,9 +85,7 @@ def run(options: RunOptions, watch: Watch, stop_asked: Callable[[], bool], began
                 uses = _sealed_uses(ledger, start.data.get("sealed", ""), name)
                 session = SessionStarted(budget, executor.slots, executor.tier, holdfast.__version__, uses)
                 ledger.append(name, [session] if past else [start, session])
-                return conduct(
-                    Lab(ledger, workspace, executor, agent, options.rules, time.time, stop_asked, watch), name
-                )
+                return conduct(Lab(ledger, workspace, executor, agent, options.rules, clock, stop_asked, watch), name)
 
 
 def check(home: Path, name: str, workers: int | None, say: Callable[[str], None]) -> ProblemChecked:
@@ -242,6 +243,15 @@ def _writable(home: Path) -> Path:
     return home
 
 
+def _require_tier(options: RunOptions, past: RunState) -> None:
+    """A run that was measured in a sandbox goes on in one."""
+    if options.isolation == "none" and any(session.start.tier != "T0" for session in past.sessions):
+        raise RefusedError(
+            f"{past.name} was measured in a sandbox, and --isolation none would lower that",
+            "leave out --isolation, or start a new run",
+        )
+
+
 def _sound(home: Path, options: RunOptions) -> tuple[Problem, Splits]:
     """The problem of a new run and its data, looked at before anything is written: a refusal leaves nothing behind."""
     problem = _catalog(home).find(options.problem)
@@ -271,7 +281,7 @@ def _begin(
         root=str(problem.root),
         data=data,
         files={split: splits.files[split] for split in data},
-        environment=_environment(spec.work.packages),
+        environment=describe(spec.work.packages),
     )
     return name, workspace, record
 
@@ -279,7 +289,9 @@ def _begin(
 def _resumable(ledger: SqlLedger, options: RunOptions) -> RunState:
     """The run that `--resume` means: the named one, the latest of the named problem, or the latest of all."""
     runs = [run for run in ledger.runs() if not run.startswith("check-")]
-    wanted = Path(options.problem).resolve().name if "/" in options.problem else options.problem
+    wanted = options.problem
+    if wanted and (Path(wanted) / FILE).is_file():
+        wanted = load(Path(wanted)).spec.problem.name
     for run in reversed(runs):
         if wanted in ("", run, run.rpartition("-")[0]):
             return fold(ledger.entries(run))
@@ -340,9 +352,20 @@ def _executor(
         scratch=options.home.absolute() / "scratch" / run_name,
         interpreter=sys.executable,
     )
-    slots = options.workers or len(os.sched_getaffinity(0))
+    slots = _slots(options.workers, problem.spec.limits.threads)
     isolation = "T0" if options.isolation == "none" else "auto"
     return LocalExecutor(problem.spec, site, workspace.read, slots, isolation)
+
+
+def _slots(asked: int | None, threads: int) -> int:
+    """How many trials run at once: as asked, or as many as have cores of their own."""
+    most = max(1, cores() // threads)
+    if asked is not None and asked > most:
+        raise HoldfastError(
+            f"--workers {asked} is more than this machine's {cores()} cores carry",
+            f"each trial is timed on a core of its own: at most {most} here",
+        )
+    return asked or most
 
 
 def _agent(name: str, seed: int, problem: Problem) -> Agent:
@@ -371,22 +394,3 @@ def _sealed_uses(ledger: SqlLedger, digest: str, name: str) -> int:
         elif isinstance(entry.record, ClaimBegun) and entry.run != name:
             uses += runs.get(entry.run) == digest
     return uses
-
-
-def _environment(packages: tuple[str, ...]) -> dict[str, str]:
-    """What the run's numbers depend on besides the problem: versions and the processor."""
-    found = {"holdfast": holdfast.__version__, "python": platform.python_version(), "system": platform.platform()}
-    found["processor"] = _processor()
-    found["cores"] = str(len(os.sched_getaffinity(0)))
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

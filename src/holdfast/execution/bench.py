@@ -56,7 +56,7 @@ class Bench:
             runner = _runner(self.trial_view, RUNNER)
             self.isolation: Isolation = choose(isolation, self.trial_view.base, runner, grouped)
             if self.isolation.drop:
-                _check_open(places)
+                _check_open(places, spec)
         except BaseException:
             self.session.close()
             raise
@@ -151,9 +151,9 @@ def _check_apart(places: Places, view: View) -> None:
             )
 
 
-def _check_open(places: Places) -> None:
+def _check_open(places: Places, spec: ProblemSpec) -> None:
     """Refuse data or graders that the users of trials cannot read, which would show only as a failing baseline."""
-    for root in (places.data, places.grader):
+    for root in (places.data, places.grader) if spec.grader.command else (places.data,):
         for path in (root, *root.rglob("*")):
             needed = 0o005 if path.is_dir() else 0o004
             if not path.is_symlink() and path.stat().st_mode & needed != needed:

@@ -115,6 +115,11 @@ class GitWorkspace:
             trunk.set_target(commit, "holdfast: landed")  # compare-and-swap with the target looked up above
         return str(commit)
 
+    @property
+    def repository(self) -> Path:
+        """The git directory that the branch is in."""
+        return self._place.repository
+
     def trunk(self) -> str:
         """The commit that the branch is at."""
         with self._git():

@@ -34,9 +34,11 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _holdfast(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    """A lab that proves every change before it keeps it. Start with: holdfast run tinylm"""  # noqa: D400, D401
+    """A lab that proves every change before it keeps it. Start with: holdfast run tinylm"""
 
 
 for command in (run.run, show.show, diff.diff, log.log, report.report, verify.verify):

@@ -76,7 +76,8 @@ def _conduct(options: object, home: Path, as_json: bool) -> None:
         print_json(summary_of(home, state.name))
     else:
         print(sentence(state))
-    note(f"branch  {state.started().branch} in {repository(home, state)}")
+    with assembly.Archive(home) as archive:
+        note(f"branch  {state.started().branch} in {archive.workspace(state).repository}")
     note(f"report  {paths[0]}")
     note(f"ledger  {home / 'ledger.db'}")
     if state.sessions[-1].ended == "interrupted":
