@@ -249,7 +249,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
         pytest.skip("mounting a small file system needs root")
     small = tmp_path / "small"
     small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(small)], check=True)
     try:
         lab = RealLab(tmp_path)
         lab.home = small / "home"
