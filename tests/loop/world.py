@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from holdfast.core.chain import Head, link
 from holdfast.core.errors import ConflictError, WorkspaceError
 from holdfast.core.ports import Brief, Draft, Job, JobDone, TrialRequest
-from holdfast.core.problem import About, Check, Metric, ProblemSpec, Work
+from holdfast.core.problem import About, Check, GraderSpec, Metric, ProblemSpec, Work
 from holdfast.core.records import AnyRecord, Entry, Forecast, RunStarted, SessionStarted, Trial
 from holdfast.core.settings import Rules
 from holdfast.loop import Lab, conduct
@@ -195,6 +195,7 @@ class World:
         spec = ProblemSpec(
             problem=About("sim", "Be cheaper."),
             work=Work(editable=("*.py",), command=("true",)),
+            grader=GraderSpec(command=("true",)),
             metric=Metric(),
             checks=self.checks,
         )
