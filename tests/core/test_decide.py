@@ -76,7 +76,7 @@ def test_a_fast_program_that_misses_its_check_is_not_kept():
 
 
 def test_a_check_at_the_edge_is_measured_on_and_then_given_up():
-    edge = pairs(3.0, 3, loss=2.0195)
+    edge = pairs(3.0, 3, loss=2.017)
     assert judge(edge, BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES).next == "more"
     long = pairs(3.0, RULES.max_pairs, loss=2.0199)
     assert judge(long, BASELINE, HISTORY, METRIC, level(1, 0, RULES), RULES).next == "discard"

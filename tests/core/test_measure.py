@@ -158,12 +158,16 @@ def test_limits_come_from_the_baseline_and_bind_on_the_right_side():
 
 def test_a_check_needs_its_bound_inside_not_its_mean():
     limits = (Limit("loss", "max", 2.02),)
-    spread = {"loss": 0.01}
-    (tight,) = check_means([{"loss": 2.019}] * 3, limits, spread, 2.0)
+    known = {"loss": Noise(0.01**2 * 2, 2.0)}
+    (tight,) = check_means([{"loss": 2.019}] * 3, limits, known)
     assert tight.mean < 2.02
     assert not tight.holds
     assert tight.side == "max"
-    (clear,) = check_means([{"loss": 1.98}] * 3, limits, spread, 2.0)
+    (clear,) = check_means([{"loss": 1.98}] * 3, limits, known)
     assert clear.holds
-    (missing,) = check_means([{"loss": 1.0}, {}], limits, spread, 2.0)
+    (missing,) = check_means([{"loss": 1.0}, {}], limits, known)
     assert not missing.holds
+    noisy = [{"loss": 2.0 + 0.04 * (-1) ** n} for n in range(4)]
+    (wide,) = check_means(noisy, limits, known)
+    (alone,) = check_means(noisy, limits, {})
+    assert wide.bound == alone.bound, "a quiet baseline does not narrow a noisy candidate's bound"

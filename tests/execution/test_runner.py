@@ -58,10 +58,10 @@ def test_ends(box: Lab, code: str, outcome: str, detail: str) -> None:
 def test_tracebacks_begin_in_the_program(box: Lab) -> None:
     trial = box.run("def f():\n    return 1 / 0\nf()\n")
     assert trial.detail == (
+        "ZeroDivisionError: division by zero\n"
         "Traceback (most recent call last):\n"
         '  File "/trial/work/x.py", line 3, in <module>\n    f()\n'
-        '  File "/trial/work/x.py", line 2, in f\n    return 1 / 0\n           ~~^~~\n'
-        "ZeroDivisionError: division by zero"
+        '  File "/trial/work/x.py", line 2, in f\n    return 1 / 0\n           ~~^~~'
     )
     wrong = box.run("def broken(:\n")
     assert "SyntaxError" in wrong.detail

@@ -13,7 +13,17 @@ from typing import Literal
 
 import msgspec
 
-from holdfast.core.measure import Noise, breaches, check_means, evidence, express, interval, pair_effect, residual_noise
+from holdfast.core.measure import (
+    Noise,
+    breaches,
+    check_means,
+    evidence,
+    express,
+    interval,
+    pair_effect,
+    residual_noise,
+    t_quantile,
+)
 from holdfast.core.problem import Metric
 from holdfast.core.records import BaselineMeasured, CheckResult, Trial
 from holdfast.core.settings import Rules
@@ -120,13 +130,18 @@ def judge(
     known = history.capped(rules.history_freedom).at_least(noise_floor(baseline, metric))
     mean, low, high = interval(effects, known)
     e_value = evidence(effects, known)
-    checks = check_means(
-        [candidate.values for _, candidate in pairs], baseline.limits, baseline.spread, _spread_freedom(baseline)
-    )
+    values = [candidate.values for _, candidate in pairs]
+    checks = check_means(values, baseline.limits, value_noise(baseline), rules.check_coverage, rules.check_seeds)
     judged = Judged(len(pairs), mean, low, high, e_value, checks, "more", "", residual_noise(effects))
     outlook = pairs_needed(high, known.plus(judged.residual).sigma, level, rules)
     verdict, reason = _verdict(judged, level, outlook, worthwhile(baseline, metric, rules), rules)
     return msgspec.structs.replace(judged, next=verdict, reason=reason)
+
+
+def value_noise(baseline: BaselineMeasured) -> dict[str, Noise]:
+    """The spread over seeds of each graded value of the baseline."""
+    freedom = max(0.0, baseline.noise_pairs - 1.0)
+    return {name: Noise(sigma**2 * freedom, freedom) for name, sigma in baseline.spread.items()}
 
 
 def worthwhile(baseline: BaselineMeasured, metric: Metric, rules: Rules) -> float:
@@ -150,10 +165,6 @@ def _pair(incumbent: Trial, candidate: Trial, metric: Metric) -> float:
     return pair_effect(candidate.score, incumbent.score, metric) or 0.0
 
 
-def _spread_freedom(baseline: BaselineMeasured) -> float:
-    return max(0.0, baseline.noise_pairs - 1.0)
-
-
 def _verdict(
     judged: Judged, level: float, outlook: float, worth: float, rules: Rules
 ) -> tuple[Literal["keep", "discard", "more"], str]:
@@ -165,9 +176,9 @@ def _verdict(
         return "keep", "better beyond the level, checks hold"
     if judged.high < worth:
         return "discard", "not better by enough to matter"
-    hopeless = ", ".join(check.name for check in judged.checks if _beyond(check))
+    hopeless = ", ".join(check.name for check in judged.checks if _hopeless(check, judged.pairs, rules))
     if hopeless:
-        return "discard", f"check fails: {hopeless}"
+        return "discard", f"check fails or is too close to its limit: {hopeless}"
     if judged.pairs >= rules.max_pairs:
         return "discard", f"check not settled: {failing}" if failing else "not settled within the pairs allowed"
     if outlook > rules.max_pairs:
@@ -175,6 +186,12 @@ def _verdict(
     return "more", ""
 
 
-def _beyond(check: CheckResult) -> bool:
-    """Whether even the mean is on the wrong side of its limit."""
-    return check.mean > check.limit if check.side == "max" else check.mean < check.limit
+def _hopeless(check: CheckResult, pairs: int, rules: Rules) -> bool:
+    """Whether the mean is on the wrong side of its limit, or so near that all pairs allowed would not settle it."""
+    if check.holds:
+        return False
+    room = check.limit - check.mean if check.side == "max" else check.mean - check.limit
+    last, now = (t_quantile(rules.check_coverage, n - 1.0) for n in (rules.max_pairs, max(2, pairs)))
+    narrowing = math.sqrt(min(pairs, rules.check_seeds) / rules.check_seeds) * last / now
+    margin_at_last = abs(check.bound - check.mean) * narrowing
+    return room < margin_at_last

@@ -154,11 +154,16 @@ def breaches(values: Values, limits: Sequence[Limit]) -> str:
 
 
 def check_means(
-    trials: Sequence[Values], limits: Sequence[Limit], spread: Values, spread_freedom: float
+    trials: Sequence[Values],
+    limits: Sequence[Limit],
+    known: Mapping[str, Noise],
+    coverage: float = 0.95,
+    most: int = 99,
 ) -> tuple[CheckResult, ...]:
-    """Whether each limit holds for the mean over seeds: its one-sided 95 % bound must be inside.
+    """Whether each limit holds for the mean over seeds: its one-sided bound with `coverage` must be inside.
 
-    `spread` is the baseline's standard deviation per value, with `spread_freedom` degrees of freedom.
+    `known` is the baseline's spread per value. It only ever widens the bound: a program that learns faster is often
+    noisier than the one it replaces. No more than `most` seeds narrow the bound.
     """
     results = []
     for limit in limits:
@@ -167,10 +172,11 @@ def check_means(
             worst = 1e300 if limit.side == "max" else -1e300
             results.append(CheckResult(limit.name, limit.side, worst, worst, limit.value, False))
             continue
-        known = Noise(spread.get(limit.name, 0.0) ** 2 * spread_freedom, spread_freedom)
-        noise = residual_noise(values).plus(known)
+        before, own = known.get(limit.name, Noise()), residual_noise(values)
+        noise = own if own.sigma > before.sigma and own.freedom > 0 else own.plus(before)
         mean = float(np.mean(values))
-        margin = t_quantile(0.95, noise.freedom) * noise.sigma / math.sqrt(len(values)) if noise.freedom > 0 else 0.0
+        quantile = t_quantile(coverage, noise.freedom) if noise.freedom > 0 else 0.0
+        margin = quantile * noise.sigma / math.sqrt(min(len(values), most))
         bound = mean + margin if limit.side == "max" else mean - margin
         holds = bound <= limit.value if limit.side == "max" else bound >= limit.value
         results.append(CheckResult(limit.name, limit.side, mean, bound, limit.value, holds))

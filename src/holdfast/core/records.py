@@ -168,7 +168,7 @@ class Admitted(Record, frozen=True, tag="admitted/1"):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """How a check came out: the mean over seeds, its one-sided 95 % bound, the limit, and whether it holds."""
+    """How a check came out: the mean over seeds, its one-sided bound, the limit, and whether it holds."""
 
     name: str
     side: Literal["max", "min"]

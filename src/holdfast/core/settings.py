@@ -19,7 +19,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     claim_pairs_min: int = 3
     claim_pairs_max: int = 10
-    claim_share: float = 0.2
+    claim_share: float = 0.3
     """Share of the budget that the final claim may take; its pairs follow from it, within the two bounds."""
 
     error_level: float = 0.05
@@ -34,6 +34,16 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     With 3, a candidate that is five times noisier than what came before passes its level about ten times too often,
     with 10 about seventy times; with equal noise neither does.
     """
+
+    check_coverage: float = 0.99
+    """One-sided coverage of the bound that a check must keep in a comparison.
+
+    Stricter than the claim's 95 %: a search tries many candidates near a limit and looks after every pair, so that
+    some would pass by luck and fail on sealed data.
+    """
+
+    check_seeds: int = 6
+    """Seeds that narrow that bound at most: more would let a candidate nearer to the limit than a claim can show."""
 
     race_slack: float = 1.15
     """A race stops once the candidate's cost passes this multiple of the incumbent's."""

@@ -133,7 +133,7 @@ def claim(state: RunState) -> Claim:
     reference = [trial.values for trial, _ in pairs if trial.outcome == "ok"]
     limits = resolve_limits(run.spec.checks, _mean_values(reference)) if reference else ()
     claimed = [trial.values for _, trial in pairs if trial.outcome == "ok"]
-    checks = check_means(claimed, limits, baseline.spread, max(0.0, baseline.noise_pairs - 1.0))
+    checks = check_means(claimed, limits, decide.value_noise(baseline))
     tiers = {trial.tier for pair in pairs for trial in pair}
     failed = len(pairs) - len(effects)
     return Claim(

@@ -32,9 +32,15 @@ def ending(course: Course, limits: Limits, starved: bool) -> tuple[Outcome, str]
         return "ok", ""
     if starved:
         return "crashed", f"memory limit of {limits.memory_mb} MB"
-    said = plain(course.stderr.decode("utf-8", "replace").strip()[-MAX_DETAIL:])
+    said = last_first(plain(course.stderr.decode("utf-8", "replace").strip()[-MAX_DETAIL:]))
     how = f"killed by signal {course.code - 128}" if course.code > 128 else f"exit code {course.code}"
     return "crashed", said or how
+
+
+def last_first(said: str) -> str:
+    """The last line at the front: a traceback ends with what went wrong, and readers see the beginning first."""
+    before, _, last = said.rpartition("\n")
+    return f"{last}\n{before}" if before else last
 
 
 def scored(course: Course, grade: Grade, metric: Metric) -> dict[str, Any]:
